@@ -1,0 +1,322 @@
+//! What a host program holds: a builder, the agent, and what it says of itself.
+//!
+//! The agent never makes its host suffer: it blocks nothing, its memory is bounded, and whatever goes
+//! wrong after the start shows in [`Agent::state`] and nowhere else. It runs on a tokio runtime of its
+//! own, whose end is the one sure way to stop Tor.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
+use undertone_instruments::{Declaration, Instruments, RegisterError, Registry};
+use undertone_wire::{
+    endpoint::Ingest,
+    schema::{Measurement, Schema},
+    session::SessionId,
+};
+
+use crate::{
+    batch::Batch,
+    clock::Clock,
+    consent::{Consent, OffReason},
+    error::{Error, ErrorKind},
+    gate::Gate,
+    profile::Profile,
+    pusher::FailureKind,
+    schedule::Schedule,
+    session::Session,
+    shutdown::Shutdown,
+    snapshot::{Snapshots, kind},
+    spool::Spool,
+    transport::Transport,
+    worker::{Shared, Stop, Worker},
+};
+
+/// Threads of the agent's runtime: Tor's cryptography fits into one.
+const THREADS: usize = 1;
+
+/// Aggregates what a program measures and pushes it through Tor.
+///
+/// Dropping it stops it at once, without waiting; [`Agent::shutdown`] stops it in order.
+pub struct Agent {
+    registry: Registry,
+    shared: Arc<Shared>,
+    session: Option<SessionId>,
+    running: Option<Running>,
+}
+
+pub(crate) struct Running {
+    pub(crate) runtime: Runtime,
+    pub(crate) stop: mpsc::Sender<Stop>,
+}
+
+/// What an agent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Nothing, and it never will: it has no thread, no file and no connection.
+    Off(OffReason),
+    /// Finding its way into the Tor network.
+    Bootstrapping,
+    /// All is well.
+    Quiet,
+    /// The last push failed; the next slot tries again.
+    Failing(FailureKind),
+}
+
+/// What an agent has done so far. Stays on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Statistics {
+    /// Parcels, chaff included, that the ingest side took.
+    pub parcels_sent: u64,
+    /// Parcels that the ingest side called malformed.
+    pub parcels_refused: u64,
+    /// Parcels that wait.
+    pub parcels_waiting: usize,
+    /// Parcels that were dropped since too many waited, or they waited too long.
+    pub parcels_dropped: u64,
+    /// Pushes that failed; each is tried again.
+    pub pushes_failed: u64,
+    /// Readings that the gate refused.
+    pub readings_refused: u64,
+    /// Series that did not fit into a parcel.
+    pub series_dropped: u64,
+}
+
+/// Collects what an agent needs; made by [`Agent::builder`].
+#[derive(Debug)]
+pub struct AgentBuilder {
+    ingest: Ingest,
+    schema: Option<Result<Schema, Error>>,
+    profile: Profile,
+    consent: Option<Consent>,
+    transport: Option<Transport>,
+    data_dir: Option<PathBuf>,
+    clock: Clock,
+}
+
+impl Agent {
+    /// Begins to build an agent that reports to `ingest`.
+    pub fn builder(ingest: Ingest) -> AgentBuilder {
+        AgentBuilder {
+            ingest,
+            schema: None,
+            profile: Profile::default(),
+            consent: None,
+            transport: None,
+            data_dir: None,
+            clock: Clock::system(),
+        }
+    }
+
+    /// The instruments of a declaration; the same ones each time.
+    ///
+    /// They work whatever the agent's state, and also after its end.
+    ///
+    /// # Errors
+    /// If the namespace has an instrument of the same name that was declared otherwise.
+    pub fn instruments<I: Instruments>(&self) -> Result<I, RegisterError> {
+        I::register(&self.registry)
+    }
+
+    /// What the agent is doing.
+    pub fn state(&self) -> State {
+        self.shared.state()
+    }
+
+    /// What the agent has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.statistics()
+    }
+
+    /// The session that this agent reports under now, so that a user can find it in a database and
+    /// have it deleted. None while the agent is off.
+    pub fn session(&self) -> Option<SessionId> {
+        self.session
+    }
+
+    /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
+    ///
+    /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
+    pub fn shutdown(mut self, limit: std::time::Duration) -> Shutdown {
+        Shutdown::begin(self.running.take(), limit)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.runtime.shutdown_background();
+        }
+    }
+}
+
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl AgentBuilder {
+    /// What may leave: the declaration of an `instruments!`, or a schema from a file.
+    #[must_use]
+    pub fn schema(mut self, schema: impl IntoSchema) -> Self {
+        self.schema = Some(schema.into_schema());
+        self
+    }
+
+    /// For whom the agent measures; [`Profile::Anonymous`] unless set.
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
+        self
+    }
+
+    /// Where the user's answer is found. Without this, there is no consent.
+    #[must_use]
+    pub fn consent(mut self, consent: Consent) -> Self {
+        self.consent = Some(consent);
+        self
+    }
+
+    /// How to reach the ingest side; Tor in this process unless set.
+    #[must_use]
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Where Tor keeps its state. Made when it is first needed, with mode 0700.
+    #[must_use]
+    pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Another clock than the system's, for tests.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the agent. Returns at once: Tor bootstraps behind it.
+    ///
+    /// Without consent this is `Ok` and the agent is off: it starts no thread and touches neither
+    /// disk nor network.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
+    /// [`ErrorKind::Schema`]; [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
+    pub fn start(self) -> Result<Agent, Error> {
+        let schema = self.schema.unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))
+        })?;
+        let registry = Registry::new();
+        let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
+        if let Err(reason) = consent {
+            let shared = Arc::new(Shared::new(State::Off(reason)));
+            return Ok(Agent { registry, shared, session: None, running: None });
+        }
+
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("undertone")
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Resources, "the agent's runtime").because(error)
+            })?;
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => default_transport()?,
+        };
+        // The runtime must not be dropped where the host may be inside a runtime of its own.
+        let transport = match transport.open(runtime.handle(), self.data_dir) {
+            Ok(transport) => transport,
+            Err(error) => {
+                runtime.shutdown_background();
+                return Err(error);
+            }
+        };
+        let shared = Arc::new(Shared::new(State::Bootstrapping));
+        let clock = self.clock;
+        let now = clock.now();
+        let session = Session::new(self.ingest.deployment, now, clock.randomness());
+        let id = session.id();
+        let worker = Worker {
+            profile: self.profile,
+            endpoints: self.ingest.endpoints,
+            transport,
+            snapshots: Snapshots::new(registry.clone()),
+            batch: Batch::default(),
+            session,
+            spool: Spool::default(),
+            schedule: Schedule::new(
+                now,
+                schema.interval(),
+                self.profile.rhythm(),
+                clock.randomness(),
+            ),
+            gate: Gate::new(Arc::new(schema)),
+            randomness: clock.randomness(),
+            clock,
+            shared: Arc::clone(&shared),
+        };
+        let (stop, stopped) = mpsc::channel(1);
+        runtime.spawn(worker.run(stopped));
+        Ok(Agent { registry, shared, session: Some(id), running: Some(Running { runtime, stop }) })
+    }
+}
+
+#[cfg(feature = "tor")]
+fn default_transport() -> Result<Transport, Error> {
+    Ok(Transport::embedded())
+}
+
+#[cfg(not(feature = "tor"))]
+fn default_transport() -> Result<Transport, Error> {
+    Err(Error::new(
+        ErrorKind::Incomplete,
+        "built without Tor: choose transport(Transport::socks(…))",
+    ))
+}
+
+/// What [`AgentBuilder::schema`] takes.
+pub trait IntoSchema {
+    /// The schema, or what is wrong with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`].
+    fn into_schema(self) -> Result<Schema, Error>;
+}
+
+impl IntoSchema for Schema {
+    fn into_schema(self) -> Result<Schema, Error> {
+        Ok(self)
+    }
+}
+
+impl IntoSchema for Declaration {
+    fn into_schema(self) -> Result<Schema, Error> {
+        let measurements = self.instruments.iter().map(|instrument| Measurement {
+            name: instrument.name.to_owned(),
+            kind: kind(instrument.kind),
+            description: instrument.description.trim().to_owned(),
+            tags: instrument
+                .label
+                .iter()
+                .map(|label| {
+                    let values = label.values.iter().map(|value| (*value).to_owned()).collect();
+                    (label.key.to_owned(), values)
+                })
+                .collect(),
+            buckets: instrument.buckets.to_vec(),
+        });
+        Schema::new(self.namespace, undertone_wire::schema::DEFAULT_INTERVAL, measurements)
+            .map_err(|error| Error::new(ErrorKind::Schema, "the declaration").because(error))
+    }
+}

@@ -1,0 +1,76 @@
+//! All of the agent's time and randomness.
+//!
+//! The agent reads no wall clock: it counts the time since it was started, so a clock that is set
+//! back or forward changes nothing and there is no time to leak (invariant P6). Under
+//! [`Clock::simulated`] a day runs in a second, and a seed decides every draw.
+
+mod simulated;
+mod system;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use rand::rngs::StdRng;
+
+pub use simulated::Hands;
+pub(crate) use simulated::Hold;
+
+/// A point in time: how long after the clock began.
+pub(crate) type Moment = Duration;
+
+/// A cryptographic generator; ChaCha12.
+pub(crate) type Randomness = StdRng;
+
+/// A future without result, of a type that no name is needed for.
+type Sleep = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Where an agent takes its time and its randomness from.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Source>);
+
+/// The two kinds of clock.
+trait Source: Send + Sync {
+    fn now(&self) -> Moment;
+    fn sleep_until(&self, moment: Moment) -> Sleep;
+    fn randomness(&self) -> Randomness;
+    /// Time must not pass by itself while what is returned lives.
+    fn hold(&self) -> Option<Hold>;
+}
+
+impl Clock {
+    /// Real time, and randomness of the operating system.
+    pub fn system() -> Self {
+        Self(Arc::new(system::System::new()))
+    }
+
+    /// Time that passes when the [`Hands`] are moved, and randomness that follows from `seed`.
+    ///
+    /// For tests alone: whoever knows the seed knows the keys.
+    pub fn simulated(seed: u64) -> (Self, Hands) {
+        let (source, hands) = simulated::new(seed);
+        (Self(Arc::new(source)), hands)
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.0.now()
+    }
+
+    pub(crate) fn sleep_until(&self, moment: Moment) -> Sleep {
+        self.0.sleep_until(moment)
+    }
+
+    /// A generator of its own for one user.
+    pub(crate) fn randomness(&self) -> Randomness {
+        self.0.randomness()
+    }
+
+    /// Keeps simulated time still for as long as the guard lives.
+    pub(crate) fn hold(&self) -> Option<Hold> {
+        self.0.hold()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

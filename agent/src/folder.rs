@@ -1,0 +1,65 @@
+//! A data folder that several processes of one program may name.
+//!
+//! Each takes the first numbered folder in it that no other process holds, so every process has a
+//! Tor of its own and a later start finds the state of an earlier one. A lock ends with its process.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+/// The most processes that share a data folder.
+const PROCESSES_LIMIT: usize = 64;
+
+/// A folder that is this process's alone while this value lives.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Claimed {
+    /// Takes the first free folder in `data_dir`, which is made if it doesn't exist (mode 0700).
+    pub(crate) fn first_free(data_dir: &Path) -> io::Result<Self> {
+        for number in 0..PROCESSES_LIMIT {
+            let path = data_dir.join(format!("tor-{number}"));
+            DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+            let lock = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(path.join("lock"))?;
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { path: fs::canonicalize(path)?, _lock: lock }),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+        Err(io::Error::other(format!(
+            "more than {PROCESSES_LIMIT} processes share this data folder"
+        )))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_holder_has_a_folder_of_its_own_and_finds_it_again() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let first = Claimed::first_free(data_dir.path()).unwrap();
+        let second = Claimed::first_free(data_dir.path()).unwrap();
+        assert_ne!(first.path(), second.path());
+        let path = first.path().to_owned();
+        drop(first);
+        assert_eq!(Claimed::first_free(data_dir.path()).unwrap().path(), path);
+    }
+}

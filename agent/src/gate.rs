@@ -1,0 +1,159 @@
+//! The privacy gate: what the schema doesn't declare doesn't pass, and is counted here, by name.
+//!
+//! What it takes is a [`Sample`], what it returns a [`Declared`]. Only this module can make one, and
+//! only those can be put into a batch: nothing else can be sealed (invariant P2).
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use undertone_wire::{
+    Point,
+    reading::Reading,
+    schema::{Refusal, Schema},
+};
+
+use crate::snapshot::{Sample, Series};
+
+/// The most names that refusals are counted under; more are counted together.
+const REFUSED_NAMES_LIMIT: usize = 64;
+
+/// A reading that the schema declares, as coarse as the schema wants it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Declared {
+    series: Series,
+    reading: Reading,
+}
+
+/// Lets through what the schema declares.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    schema: Arc<Schema>,
+    refused: BTreeMap<(String, Refusal), u64>,
+}
+
+impl Gate {
+    pub(crate) fn new(schema: Arc<Schema>) -> Self {
+        Self { schema, refused: BTreeMap::new() }
+    }
+
+    /// The sample as it may leave; `None` if it may not.
+    pub(crate) fn pass(&mut self, sample: Sample) -> Option<Declared> {
+        match self.check(&sample) {
+            Ok(reading) => Some(Declared { series: sample.series, reading }),
+            Err(refusal) => {
+                self.count(sample.series.measurement, refusal);
+                None
+            }
+        }
+    }
+
+    /// What was refused, by name.
+    pub(crate) fn refused(&self) -> &BTreeMap<(String, Refusal), u64> {
+        &self.refused
+    }
+
+    fn check(&self, sample: &Sample) -> Result<Reading, Refusal> {
+        let Series { measurement, tags } = &sample.series;
+        let declaration = self.schema.measurement(measurement).ok_or(Refusal::Measurement)?;
+        declaration.check_tags(tags)?;
+        if sample.reading.kind() != declaration.kind {
+            return Err(Refusal::Fields);
+        }
+        match sample.reading {
+            Reading::GaugeFloat(value) if !value.is_finite() => Err(Refusal::Fields),
+            ref reading => Ok(declaration.coarsen(reading)),
+        }
+    }
+
+    fn count(&mut self, name: String, refusal: Refusal) {
+        let full = self.refused.len() >= REFUSED_NAMES_LIMIT;
+        let mut key = (name, refusal);
+        if full && !self.refused.contains_key(&key) {
+            key.0 = "…".to_owned();
+        }
+        *self.refused.entry(key).or_default() += 1;
+    }
+}
+
+impl Declared {
+    /// Which series this belongs to.
+    pub(crate) fn series(&self) -> &Series {
+        &self.series
+    }
+
+    /// Makes this cover the interval of `later`, a reading of the same series, too.
+    pub(crate) fn absorb(&mut self, later: &Self) {
+        self.reading.absorb(&later.reading);
+    }
+
+    /// The point that stands in a parcel, measured `intervals` before sealing.
+    pub(crate) fn point(&self, intervals: u32) -> Point {
+        Point {
+            measurement: self.series.measurement.clone(),
+            tags: self.series.tags.clone(),
+            fields: self.reading.fields(),
+            timestamp: Some(intervals.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate() -> Gate {
+        let schema = Schema::from_toml(
+            r#"
+            namespace = "app"
+            [[measurement]]
+            name = "open"
+            kind = "gauge-integer"
+            description = "Files open now."
+            buckets = [0, 1, 5]
+            [[measurement]]
+            name = "requests"
+            kind = "counter"
+            description = "Requests."
+            tags = { outcome = ["ok"] }
+            "#,
+        );
+        Gate::new(Arc::new(schema.unwrap()))
+    }
+
+    fn sample(measurement: &str, tags: &[(&str, &str)], reading: Reading) -> Sample {
+        let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Sample { series: Series { measurement: measurement.to_owned(), tags }, reading }
+    }
+
+    #[test]
+    fn p2_what_is_not_declared_does_not_pass_and_is_counted() {
+        let mut gate = gate();
+        let counter = Reading::counter(1, 1);
+        for (sample, refusal) in [
+            (sample("app.secret.count", &[], counter.clone()), Refusal::Measurement),
+            (sample("app.requests.count", &[], counter.clone()), Refusal::Tag),
+            (sample("app.requests.count", &[("outcome", "alice")], counter), Refusal::TagValue),
+            (sample("app.open.gauge", &[], Reading::GaugeFloat(1.0)), Refusal::Fields),
+        ] {
+            let key = (sample.series.measurement.clone(), refusal);
+            assert_eq!(gate.pass(sample), None);
+            assert_eq!(gate.refused().get(&key), Some(&1));
+        }
+    }
+
+    #[test]
+    fn p11_a_gauge_passes_as_its_bucket() {
+        let declared =
+            gate().pass(sample("app.open.gauge", &[], Reading::GaugeInteger(4))).unwrap();
+        assert_eq!(declared.reading, Reading::GaugeInteger(1));
+    }
+
+    #[test]
+    fn a_flood_of_names_is_counted_in_bounded_memory() {
+        let mut gate = gate();
+        for n in 0..1_000 {
+            gate.pass(sample(&format!("app.n{n}.count"), &[], Reading::counter(1, 1)));
+        }
+        assert!(gate.refused().len() <= REFUSED_NAMES_LIMIT + 1);
+        assert_eq!(gate.refused().values().sum::<u64>(), 1_000);
+    }
+}

@@ -1,0 +1,75 @@
+//! Telemetry from machines that you don't own, without learning whose they are.
+//!
+//! An [`Agent`] reads a program's instruments, lets through what its schema declares, seals it under
+//! the key of a random session and pushes it through Tor to an onion address.
+//!
+//! ```no_run
+//! use undertone::{Agent, Consent, Transport};
+//!
+//! undertone::label! {
+//!     /// How a request ended.
+//!     pub enum Outcome in "outcome" { Ok = "ok", Failed = "failed" }
+//! }
+//!
+//! undertone::instruments! {
+//!     pub struct Metrics in "fileserver" {
+//!         /// Connections accepted.
+//!         connections: Counter,
+//!         /// Files being sent now.
+//!         open: Gauge<i64> { buckets: [0, 1, 2, 5, 10, 50] },
+//!         /// Time to answer, by outcome.
+//!         latency: Timer<Outcome>,
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (ingest, folder) = ("…", "…");
+//! let agent = Agent::builder(ingest.parse()?)
+//!     .schema(Metrics::DECLARATION)
+//!     .data_dir(folder)
+//!     .consent(Consent::file("telemetry-consent"))
+//!     .start()?;
+//! let metrics: Metrics = agent.instruments()?;
+//! metrics.connections.inc();
+//! let timer = metrics.latency.start(Outcome::Ok); // records when it is dropped
+//! # drop(timer);
+//! agent.shutdown(std::time::Duration::from_secs(5)).wait();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The file list is the way of a number: `snapshot` → `gate` → `batch` → `session` (seals) → `spool` →
+//! `pusher` → `transport`; `worker` moves it when `schedule` says so.
+
+mod agent;
+mod batch;
+mod clock;
+mod consent;
+mod error;
+#[cfg(feature = "tor")]
+mod folder;
+mod gate;
+mod profile;
+mod pusher;
+mod schedule;
+mod session;
+mod shutdown;
+mod snapshot;
+mod spool;
+mod transport;
+mod worker;
+
+pub use agent::{Agent, AgentBuilder, IntoSchema, State, Statistics};
+pub use clock::{Clock, Hands};
+pub use consent::{Consent, OffReason};
+pub use error::{Error, ErrorKind};
+pub use profile::{Profile, Rhythm};
+pub use pusher::FailureKind;
+pub use shutdown::Shutdown;
+pub use transport::Transport;
+pub use undertone_instruments::*;
+pub use undertone_wire::{
+    endpoint::Ingest,
+    schema::{Schema, SchemaError},
+    session::SessionId,
+};

@@ -1,0 +1,55 @@
+//! The two profiles, and everything in which they differ. Nothing else in the agent asks which one
+//! it runs under.
+
+use std::time::Duration;
+
+/// For whom an agent measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Profile {
+    /// Machines of other people: the default.
+    #[default]
+    Anonymous,
+    /// Machines of one's own, where a short rhythm and a push at shutdown give nobody away.
+    Fleet(Rhythm),
+}
+
+/// When batches are cut and parcels are sent: at exponentially distributed times, so that neither
+/// says anything about what is measured (invariant P5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Mean time between two cuts.
+    pub cut_mean: Duration,
+    /// Mean time between two slots; one parcel is sent in each, or chaff.
+    pub slot_mean: Duration,
+    /// The longest time between two slots.
+    pub slot_limit: Duration,
+}
+
+impl Rhythm {
+    /// arti keeps an unused circuit for 10 minutes: slots are never further apart than that.
+    const ANONYMOUS: Self = Self {
+        cut_mean: Duration::from_secs(240),
+        slot_mean: Duration::from_secs(180),
+        slot_limit: Duration::from_secs(540),
+    };
+
+    /// A rhythm for a fleet: a cut every `mean` or so, with slots a quarter closer together.
+    pub fn every(mean: Duration) -> Self {
+        Self { cut_mean: mean, slot_mean: mean * 3 / 4, slot_limit: mean * 9 / 4 }
+    }
+}
+
+impl Profile {
+    pub(crate) fn rhythm(self) -> Rhythm {
+        match self {
+            Self::Anonymous => Rhythm::ANONYMOUS,
+            Self::Fleet(rhythm) => rhythm,
+        }
+    }
+
+    /// Whether what waits is sent at shutdown, outside the rhythm (P5). Otherwise it is gone (P10).
+    pub(crate) fn drains_at_shutdown(self) -> bool {
+        matches!(self, Self::Fleet(_))
+    }
+}

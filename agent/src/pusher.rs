@@ -1,0 +1,113 @@
+//! One push: one connection, one request, one status.
+//!
+//! The agent reads nothing of an answer but its status, and every failure means the same: the next
+//! slot. What takes long ends at a limit, so that a hostile ingest side can't hold anything open.
+
+use std::{pin::pin, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{StatusCode, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use undertone_wire::{
+    endpoint::Endpoint,
+    parcel::{Age, Parcel},
+    request,
+};
+
+use crate::transport::{Connect, ConnectError, Isolation, Stream};
+
+/// Bootstrapping, a descriptor and a circuit may take this long together.
+const CONNECT_LIMIT: Duration = Duration::from_secs(120);
+/// Request and answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+/// The longest head of an answer that is read, in bytes; hyper's minimum.
+const ANSWER_HEAD_LIMIT: usize = 8_192;
+
+/// What became of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// `204`: the parcel is the ingest side's now.
+    Taken,
+    /// `400`: the parcel will never be taken.
+    Malformed,
+    /// The parcel stays.
+    Failed(FailureKind),
+}
+
+/// Why nothing gets through at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// Tor doesn't work: not bootstrapped yet, blocked, or the SOCKS port doesn't answer.
+    Tor,
+    /// Tor works; the ingest side's onion service can't be reached.
+    Endpoint,
+    /// The ingest side is there and can't take parcels now.
+    Unavailable,
+    /// The ingest side is no Undertone proxy, or ends the connection.
+    Protocol,
+    /// The ingest side calls parcels malformed: another deployment or version.
+    Refused,
+    /// The data folder can't be written.
+    DataFolder,
+}
+
+/// Sends one parcel.
+pub(crate) async fn push(
+    transport: &dyn Connect,
+    endpoint: &Endpoint,
+    isolation: Isolation,
+    parcel: &Parcel,
+    age: Age,
+) -> Outcome {
+    let stream = match timeout(CONNECT_LIMIT, transport.connect(endpoint, isolation)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Outcome::Failed(error.into()),
+        Err(_) => return Outcome::Failed(FailureKind::Tor),
+    };
+    let request =
+        request::push(&endpoint.onion, Full::new(Bytes::copy_from_slice(&parcel.body(age))));
+    match timeout(ANSWER_LIMIT, exchange(stream, request)).await {
+        Ok(Ok(StatusCode::NO_CONTENT)) => Outcome::Taken,
+        Ok(Ok(StatusCode::BAD_REQUEST)) => Outcome::Malformed,
+        Ok(Ok(status)) if status.is_server_error() => Outcome::Failed(FailureKind::Unavailable),
+        Ok(Ok(_) | Err(_)) => Outcome::Failed(FailureKind::Protocol),
+        Err(_) => Outcome::Failed(FailureKind::Unavailable),
+    }
+}
+
+async fn exchange(
+    stream: Box<dyn Stream>,
+    request: hyper::Request<Full<Bytes>>,
+) -> hyper::Result<StatusCode> {
+    let (mut sender, connection) = http1::Builder::new()
+        .max_buf_size(ANSWER_HEAD_LIMIT)
+        .writev(false)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    let mut answer = pin!(async move {
+        sender.ready().await?;
+        Ok(sender.send_request(request).await?.status())
+    });
+    // The connection is driven beside the request and dropped with it: the stream ends here.
+    tokio::select! {
+        biased;
+        status = &mut answer => status,
+        ended = connection => match ended {
+            Ok(()) => answer.await,
+            Err(error) => Err(error),
+        },
+    }
+}
+
+impl From<ConnectError> for FailureKind {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Tor => Self::Tor,
+            ConnectError::Endpoint => Self::Endpoint,
+            ConnectError::Folder => Self::DataFolder,
+        }
+    }
+}

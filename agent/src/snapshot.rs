@@ -1,0 +1,102 @@
+//! What all instruments say at the end of an interval, as a session counts.
+//!
+//! Instruments count from their beginning; a session's totals begin with the session, so this is
+//! where a number gets its `count` within the session and its `delta` within the interval.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use undertone_instruments::{Distribution, Kind as Instrument, Reading as Read, Registry, Value};
+use undertone_wire::{
+    reading::{Rates, Reading},
+    schema::Kind,
+};
+
+/// A measurement with its tags: what has one history.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Series {
+    pub(crate) measurement: String,
+    pub(crate) tags: BTreeMap<String, String>,
+}
+
+/// What one series said in one interval; it has not passed the gate.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sample {
+    pub(crate) series: Series,
+    pub(crate) reading: Reading,
+}
+
+/// Reads the instruments, and remembers what they had counted the last time.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    registry: Registry,
+    counted: BTreeMap<Series, i64>,
+}
+
+impl Snapshots {
+    pub(crate) fn new(registry: Registry) -> Self {
+        Self { registry, counted: BTreeMap::new() }
+    }
+
+    /// Five seconds have passed.
+    pub(crate) fn tick(&self) {
+        self.registry.tick();
+    }
+
+    /// Ends an interval. `elapsed` is the time since the session began.
+    pub(crate) fn take(&mut self, elapsed: Duration) -> Vec<Sample> {
+        let read = self.registry.read(elapsed);
+        read.into_iter().map(|reading| self.sample(reading)).collect()
+    }
+
+    fn sample(&mut self, read: Read) -> Sample {
+        let series = Series {
+            measurement: format!("{}.{}.{}", read.namespace, read.name, kind(read.kind).suffix()),
+            tags: read.label.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        };
+        let counted = self.counted.entry(series.clone()).or_default();
+        let reading = match read.value {
+            Value::Counter { count } => Reading::counter(count, count.wrapping_sub(*counted)),
+            Value::GaugeInteger(value) => Reading::GaugeInteger(value),
+            Value::GaugeFloat(value) => Reading::GaugeFloat(value),
+            Value::Meter(rates) => Reading::Meter(session_rates(rates, *counted)),
+            Value::Histogram(distribution) => {
+                Reading::histogram(counted.wrapping_add(observations(&distribution)), distribution)
+            }
+            Value::Timer { rates, distribution } => {
+                // The meter and the histogram of one timer may be read a moment apart; the
+                // histogram, of which every value is in exactly one interval, is what counts.
+                let delta = observations(&distribution);
+                let count = counted.wrapping_add(delta);
+                let rates = Rates { count, delta, ..session_rates(rates, *counted) };
+                Reading::timer(rates, distribution)
+            }
+        };
+        match &reading {
+            Reading::Counter { count, .. } | Reading::Histogram { count, .. } => *counted = *count,
+            Reading::Meter(rates) | Reading::Timer { rates, .. } => *counted = rates.count,
+            _ => {}
+        }
+        Sample { series, reading }
+    }
+}
+
+/// The schema's word for an instrument's kind.
+pub(crate) fn kind(instrument: Instrument) -> Kind {
+    match instrument {
+        Instrument::Counter => Kind::Counter,
+        Instrument::GaugeInteger => Kind::GaugeInteger,
+        Instrument::GaugeFloat => Kind::GaugeFloat,
+        Instrument::Meter => Kind::Meter,
+        Instrument::Histogram => Kind::Histogram,
+        Instrument::Timer => Kind::Timer,
+    }
+}
+
+fn session_rates(rates: undertone_instruments::Rates, counted: i64) -> Rates {
+    let undertone_instruments::Rates { count, m1, m5, m15, mean } = rates;
+    Rates { count, delta: count.wrapping_sub(counted), m1, m5, m15, mean }
+}
+
+fn observations(distribution: &Distribution) -> i64 {
+    i64::try_from(distribution.count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,156 @@
+//! Tor in this process. The only module of the agent that names arti's types.
+//!
+//! Nothing touches the disk or the network before the first connection is wanted, and what fails is
+//! tried again with the next one: a full disk or a blocked Tor is no error of the host's.
+
+use std::{path::PathBuf, sync::Arc};
+
+use arti_client::{
+    ErrorKind as TorErrorKind, HasKind, StreamPrefs, TorClient, config::BoolOrAuto,
+    isolation::IsolationHelper,
+};
+use tokio::{runtime::Handle, sync::Mutex};
+use undertone_tor::TorRuntime;
+use undertone_wire::endpoint::Endpoint;
+
+use super::{Connect, ConnectError, Isolation, Pending, Stream};
+use crate::{
+    error::{Error, ErrorKind},
+    folder::Claimed,
+};
+
+pub(super) struct Embedded {
+    runtime: TorRuntime,
+    configuration: String,
+    data_dir: PathBuf,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    client: Arc<TorClient<TorRuntime>>,
+    /// Tor's folders are ours for as long as this lives.
+    _folder: Claimed,
+}
+
+impl Embedded {
+    pub(super) fn open(
+        configuration: &str,
+        runtime: &Handle,
+        data_dir: Option<PathBuf>,
+    ) -> Result<Self, Error> {
+        let data_dir = data_dir.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Incomplete,
+                "Tor in this process needs a data folder: data_dir(…)",
+            )
+        })?;
+        let invalid = || Error::new(ErrorKind::TorConfiguration, "Tor's configuration");
+        // Only to find its mistakes now, where the host can be told.
+        undertone_tor::configuration(configuration, &data_dir, &data_dir)
+            .map_err(|error| invalid().because(error))?;
+        let runtime =
+            undertone_tor::runtime(runtime.clone()).map_err(|error| invalid().because(error))?;
+        let configuration = configuration.to_owned();
+        Ok(Self { runtime, configuration, data_dir, running: Mutex::new(None) })
+    }
+
+    /// The Tor client, started the first time.
+    async fn client(&self) -> Result<Arc<TorClient<TorRuntime>>, ConnectError> {
+        let mut running = self.running.lock().await;
+        if let Some(running) = &*running {
+            return Ok(Arc::clone(&running.client));
+        }
+        let folder = Claimed::first_free(&self.data_dir).map_err(|error| {
+            tracing::warn!(%error, "no data folder for Tor");
+            ConnectError::Folder
+        })?;
+        let (state, cache) = (folder.path().join("state"), folder.path().join("cache"));
+        let configuration = undertone_tor::configuration(&self.configuration, &state, &cache)
+            .map_err(|_| ConnectError::Tor)?;
+        let client = TorClient::with_runtime(self.runtime.clone())
+            .config(configuration)
+            .create_unbootstrapped_async()
+            .await
+            .map_err(|error| ConnectError::from(error.kind()))?;
+        *running = Some(Running { client: Arc::clone(&client), _folder: folder });
+        Ok(client)
+    }
+}
+
+impl Connect for Embedded {
+    fn connect<'a>(
+        &'a self,
+        endpoint: &'a Endpoint,
+        isolation: Isolation,
+    ) -> Pending<'a, Result<Box<dyn Stream>, ConnectError>> {
+        Box::pin(async move {
+            let client = self.client().await?;
+            let mut preferences = StreamPrefs::new();
+            preferences
+                .connect_to_onion_services(BoolOrAuto::Explicit(true))
+                .set_isolation(OfSession(isolation));
+            let target = (endpoint.onion.as_str(), endpoint.port);
+            match client.connect_with_prefs(target, &preferences).await {
+                Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                Err(error) => {
+                    tracing::debug!(kind = ?error.kind(), "no stream to the ingest side");
+                    Err(ConnectError::from(error.kind()))
+                }
+            }
+        })
+    }
+
+    fn warm_up(&self) -> Pending<'_, ()> {
+        Box::pin(async {
+            if let Ok(client) = self.client().await {
+                // What fails here fails again, and is told, when a connection is wanted.
+                let _ = client.bootstrap().await;
+            }
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.running.try_lock().is_ok_and(|running| {
+            running
+                .as_ref()
+                .is_some_and(|running| running.client.bootstrap_status().ready_for_traffic())
+        })
+    }
+}
+
+impl From<TorErrorKind> for ConnectError {
+    fn from(kind: TorErrorKind) -> Self {
+        match kind {
+            TorErrorKind::PersistentStateAccessFailed
+            | TorErrorKind::PersistentStateCorrupted
+            | TorErrorKind::CacheAccessFailed
+            | TorErrorKind::CacheCorrupted
+            | TorErrorKind::FsPermissions
+            | TorErrorKind::KeystoreAccessFailed => Self::Folder,
+            TorErrorKind::OnionServiceNotFound
+            | TorErrorKind::OnionServiceNotRunning
+            | TorErrorKind::OnionServiceMissingClientAuth
+            | TorErrorKind::OnionServiceConnectionFailed
+            | TorErrorKind::OnionServiceProtocolViolation
+            | TorErrorKind::OnionServiceAddressInvalid
+            | TorErrorKind::RemoteConnectionRefused
+            | TorErrorKind::RemoteNetworkTimeout
+            | TorErrorKind::RemoteNetworkFailed => Self::Endpoint,
+            _ => Self::Tor,
+        }
+    }
+}
+
+/// A session's isolation in arti's terms: compatible with itself alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OfSession(Isolation);
+
+impl IsolationHelper for OfSession {
+    fn compatible_same_type(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    fn join_same_type(&self, other: &Self) -> Option<Self> {
+        (self == other).then(|| self.clone())
+    }
+}

@@ -1,0 +1,217 @@
+//! The agent's one task: it does what the schedule says is due, and nothing else moves it.
+//!
+//! A push runs beside the loop, one at a time, so that a slow Tor delays no snapshot and no cut. A
+//! slot that comes while one is still running is lost: a slow ingest side changes no rhythm.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rand::seq::IndexedRandom;
+use tokio::sync::{mpsc, oneshot};
+use undertone_wire::{endpoint::Endpoint, parcel::ParcelId};
+
+use crate::{
+    agent::{State, Statistics},
+    batch::Batch,
+    clock::{Clock, Hold, Randomness},
+    gate::Gate,
+    profile::Profile,
+    pusher::{FailureKind, Outcome, push},
+    schedule::{Event, Schedule},
+    session::Session,
+    snapshot::Snapshots,
+    spool::Spool,
+    transport::{Connect, Pending},
+};
+
+/// How long a failed push at shutdown waits for the next try.
+const RETRY_WHILE_DRAINING: Duration = Duration::from_millis(500);
+
+/// A push that runs: which parcel, and what becomes of it. Simulated time waits for it.
+type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
+
+/// Everything that happens between an instrument and Tor.
+pub(crate) struct Worker {
+    pub(crate) clock: Clock,
+    pub(crate) profile: Profile,
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) transport: Arc<dyn Connect>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) gate: Gate,
+    pub(crate) batch: Batch,
+    pub(crate) session: Session,
+    pub(crate) spool: Spool,
+    pub(crate) schedule: Schedule,
+    pub(crate) randomness: Randomness,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the host may see of the worker.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    statistics: Mutex<Statistics>,
+}
+
+/// The request to stop; answered when what had to be done is done.
+pub(crate) struct Stop(pub(crate) oneshot::Sender<()>);
+
+impl Worker {
+    /// Works until it is told to stop.
+    pub(crate) async fn run(mut self, mut stop: mpsc::Receiver<Stop>) {
+        let mut pushing: Option<Pushing> = None;
+        let warm_up = Arc::clone(&self.transport);
+        tokio::spawn(async move { warm_up.warm_up().await });
+        let stop = loop {
+            let (moment, event) = self.schedule.next();
+            tokio::select! {
+                biased;
+                stop = stop.recv() => break stop,
+                (id, outcome, hold) = running(&mut pushing) => {
+                    pushing = None;
+                    self.decide(id, outcome);
+                    drop(hold);
+                }
+                () = self.clock.sleep_until(moment) => {
+                    let now = self.clock.now();
+                    match event {
+                        Event::Tick => self.snapshots.tick(),
+                        Event::Snapshot => self.snapshot(),
+                        Event::Cut => self.cut(),
+                        Event::Slot if pushing.is_none() => pushing = Some(self.push()),
+                        Event::Slot => {}
+                    }
+                    self.schedule.done(event, now);
+                }
+            }
+        };
+        if self.profile.drains_at_shutdown() {
+            self.drain(pushing).await;
+        }
+        if let Some(Stop(done)) = stop {
+            // Whoever asked may have given up waiting.
+            let _ = done.send(());
+        }
+    }
+
+    /// Sends what there is, one after another, for as long as it is taken.
+    async fn drain(&mut self, mut pushing: Option<Pushing>) {
+        self.snapshot();
+        self.cut();
+        loop {
+            if pushing.is_none() && self.spool.len() == 0 {
+                return;
+            }
+            let (id, outcome, _) = match pushing.take() {
+                Some(pushing) => pushing.await,
+                None => self.push().await,
+            };
+            self.decide(id, outcome);
+            if let Outcome::Failed(_) = outcome {
+                tokio::time::sleep(RETRY_WHILE_DRAINING).await;
+            }
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let elapsed = self.clock.now().saturating_sub(self.session.began);
+        let samples = self.snapshots.take(elapsed);
+        let declared = samples.into_iter().filter_map(|sample| self.gate.pass(sample)).collect();
+        self.batch.add(declared);
+        let refused = self.gate.refused().values().sum();
+        self.publish(|statistics, _| statistics.readings_refused = refused);
+    }
+
+    fn cut(&mut self) {
+        let cut = self.batch.cut();
+        let parcel = self.session.seal(&cut.payload);
+        self.spool.add(parcel, self.clock.now());
+        self.publish(|statistics, spool| {
+            statistics.series_dropped += cut.dropped as u64;
+            statistics.parcels_waiting = spool.len();
+            statistics.parcels_dropped = spool.dropped();
+        });
+    }
+
+    /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
+    fn push(&mut self) -> Pushing {
+        let now = self.clock.now();
+        if self.spool.oldest(now).is_none() {
+            let chaff = Batch::default().cut();
+            self.spool.add(self.session.seal(&chaff.payload), now);
+        }
+        let hold = self.clock.hold();
+        let transport = Arc::clone(&self.transport);
+        let endpoint = self.endpoints.choose(&mut self.randomness).cloned();
+        let isolation = self.session.isolation;
+        let oldest = self.spool.oldest(now).map(|(parcel, age)| (parcel.clone(), age));
+        if !self.transport.is_ready() {
+            self.shared.enter(State::Bootstrapping);
+        }
+        Box::pin(async move {
+            match (endpoint, oldest) {
+                (Some(endpoint), Some((parcel, age))) => {
+                    let outcome = push(&*transport, &endpoint, isolation, &parcel, age).await;
+                    (parcel.id(), outcome, hold)
+                }
+                // Neither can be missing: an ingest string has an endpoint, and chaff was added.
+                _ => (ParcelId([0; 16]), Outcome::Failed(FailureKind::Endpoint), hold),
+            }
+        })
+    }
+
+    fn decide(&mut self, id: ParcelId, outcome: Outcome) {
+        match outcome {
+            Outcome::Taken => {
+                self.spool.remove(id);
+                self.shared.enter(State::Quiet);
+            }
+            Outcome::Malformed => {
+                self.spool.remove(id);
+                self.shared.enter(State::Failing(FailureKind::Refused));
+            }
+            Outcome::Failed(kind) => self.shared.enter(State::Failing(kind)),
+        }
+        self.publish(|statistics, spool| {
+            statistics.parcels_waiting = spool.len();
+            match outcome {
+                Outcome::Taken => statistics.parcels_sent += 1,
+                Outcome::Malformed => statistics.parcels_refused += 1,
+                Outcome::Failed(_) => statistics.pushes_failed += 1,
+            }
+        });
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Statistics, &Spool)) {
+        let mut statistics = self.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut statistics, &self.spool);
+    }
+}
+
+/// The push that runs, if one does; else waits for ever.
+async fn running(pushing: &mut Option<Pushing>) -> (ParcelId, Outcome, Option<Hold>) {
+    match pushing {
+        Some(pushing) => pushing.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(state: State) -> Self {
+        Self { state: Mutex::new(state), statistics: Mutex::default() }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn statistics(&self) -> Statistics {
+        *self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn enter(&self, state: State) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}

@@ -1,0 +1,297 @@
+//! Whether a parcel is taken, and what of it is stored.
+//!
+//! Cheapest checks first: length, version, padding, signature, encoding, schema. What is signed and
+//! well formed gets one answer, after one commit, whatever the schema says of it (invariants P8,
+//! D1). Points are read, checked and written anew, with the session's tag from the verified key and
+//! a time from our own clock (S3, P6).
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use undertone_wire::{
+    Point,
+    endpoint::DeploymentId,
+    parcel::{self, Age, Unsealed},
+    schema::{Refusal, SESSION_TAG},
+    session::SessionId,
+};
+
+use crate::{
+    front::Circuit,
+    queue::{self, Queue},
+    schemas::Schemas,
+};
+
+/// A point can't claim to be older than the oldest parcel.
+const OLDEST_POINT: Duration = Duration::from_secs(48 * 3_600);
+
+/// What a client is told, and all it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Stored, or refused by policy, or known already: drop it.
+    Taken,
+    /// Not a parcel for this deployment: drop it.
+    Malformed,
+    /// Can't be stored now: keep it.
+    Undecided,
+}
+
+/// Decides about parcels and puts what is admitted into the queue.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    deployment: DeploymentId,
+    schemas: RwLock<Arc<Schemas>>,
+    queue: Queue,
+    malformed: AtomicU64,
+    undecided: AtomicU64,
+}
+
+impl Admission {
+    pub(crate) fn new(deployment: DeploymentId, schemas: Schemas, queue: Queue) -> Self {
+        Self {
+            deployment,
+            schemas: RwLock::new(Arc::new(schemas)),
+            queue,
+            malformed: AtomicU64::new(0),
+            undecided: AtomicU64::new(0),
+        }
+    }
+
+    /// Decides about one request body.
+    pub(crate) async fn admit(&self, body: &[u8], circuit: &Circuit) -> Verdict {
+        let Ok(unsealed) = parcel::unseal(body, &self.deployment) else {
+            self.count_malformed();
+            return Verdict::Malformed;
+        };
+        let Ok(points) = unsealed.payload.decode() else {
+            self.count_malformed();
+            return Verdict::Malformed;
+        };
+        let admission = if circuit.belongs_to(unsealed.session) {
+            self.check(&unsealed, points, SystemTime::now())
+        } else {
+            refused_whole(&unsealed, "second_session_on_circuit", points.len())
+        };
+        match self.queue.admit(admission).await {
+            Ok(_) => Verdict::Taken,
+            Err(error) => {
+                tracing::error!(%error, "a parcel could not be stored");
+                self.undecided.fetch_add(1, Ordering::Relaxed);
+                Verdict::Undecided
+            }
+        }
+    }
+
+    /// Counts a request that isn't a parcel for this deployment.
+    pub(crate) fn count_malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests answered with `400` since the start.
+    pub(crate) fn malformed(&self) -> u64 {
+        self.malformed.load(Ordering::Relaxed)
+    }
+
+    /// Requests answered with `503` since the start.
+    pub(crate) fn undecided(&self) -> u64 {
+        self.undecided.load(Ordering::Relaxed)
+    }
+
+    /// What is stored of a verified parcel.
+    fn check(&self, unsealed: &Unsealed, points: Vec<Point>, now: SystemTime) -> queue::Admission {
+        let schemas = Arc::clone(&self.schemas.read().unwrap_or_else(|lock| lock.into_inner()));
+        let session = unsealed.session.id();
+        let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut admitted = Vec::with_capacity(points.len());
+        for point in points {
+            match read(point, &schemas, session, unsealed.age, now) {
+                Ok(point) => admitted.push(point),
+                Err(reason) => *refused.entry(reason).or_default() += 1,
+            }
+        }
+        queue::Admission {
+            parcel_id: unsealed.id.0,
+            points: admitted,
+            refused: refused.into_iter().collect(),
+        }
+    }
+}
+
+/// Nothing is stored of a parcel but its ID and how many points it had.
+fn refused_whole(unsealed: &Unsealed, reason: &'static str, points: usize) -> queue::Admission {
+    let refused = vec![(reason, points as u64)];
+    queue::Admission { parcel_id: unsealed.id.0, points: Vec::new(), refused }
+}
+
+/// Reads a point as its schema declares it and writes it anew; else the reason it is refused for.
+fn read(
+    point: Point,
+    schemas: &Schemas,
+    session: SessionId,
+    age: Age,
+    now: SystemTime,
+) -> Result<Point, &'static str> {
+    let schema = schemas.of(&point.measurement).ok_or("measurement")?;
+    let reading = schema.read(&point).map_err(|refusal| match refusal {
+        Refusal::Tag => "tag",
+        Refusal::TagValue => "tag_value",
+        Refusal::Fields => "fields",
+        Refusal::Bucket => "bucket",
+        _ => "measurement",
+    })?;
+    let intervals = point.timestamp.and_then(|intervals| u32::try_from(intervals).ok());
+    let before = intervals
+        .and_then(|intervals| schema.interval().checked_mul(intervals))
+        .and_then(|before| before.checked_add(Age::UNIT * u32::from(age.0)))
+        .filter(|before| *before <= OLDEST_POINT)
+        .ok_or("time")?;
+    let time = now
+        .checked_sub(before)
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .and_then(|time| i64::try_from(time.as_nanos()).ok())
+        .ok_or("time")?;
+    let mut tags = point.tags;
+    tags.insert(SESSION_TAG.to_owned(), session.to_string());
+    Ok(Point {
+        measurement: point.measurement,
+        tags,
+        fields: reading.database_fields(),
+        timestamp: Some(time),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use undertone_wire::{
+        FieldValue,
+        batch::Payload,
+        parcel::{Parcel, ParcelId},
+        schema::Schema,
+        session::SessionKey,
+    };
+
+    use super::*;
+
+    struct Fixture {
+        admission: Admission,
+        queue: Queue,
+        session: SessionKey,
+        circuit: Circuit,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Fixture {
+        async fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let queue = Queue::open(folder.path(), queue::QueueLimits::default()).unwrap();
+            queue.register_sinks(&["main"]).await.unwrap();
+            let mut schemas = Schemas::default();
+            schemas.insert(
+                Schema::from_toml(
+                    "namespace = \"app\"\ninterval_seconds = 10\n[[measurement]]\n\
+                     name = \"hits\"\nkind = \"counter\"\ndescription = \"Hits.\"\n",
+                )
+                .unwrap(),
+            );
+            let deployment = DeploymentId::from([9; 32]);
+            let admission = Admission::new(deployment, schemas, queue.clone());
+            let session = SessionKey::from_seed(&[1; 32]);
+            Self { admission, queue, session, circuit: Circuit::default(), _folder: folder }
+        }
+
+        fn parcel(&self, id: u8, points: &[Point]) -> Parcel {
+            let payload = Payload::encode(points).unwrap();
+            let deployment = self.admission.deployment;
+            Parcel::seal(&self.session, ParcelId([id; 16]), &deployment, &payload)
+        }
+
+        async fn send(&self, parcel: &Parcel) -> Verdict {
+            self.admission.admit(&parcel.body(Age(0)), &self.circuit).await
+        }
+
+        async fn stored(&self) -> Vec<Point> {
+            self.queue.read("main", 1_000).await.unwrap().points
+        }
+    }
+
+    fn hits(delta: i64, intervals: i64) -> Point {
+        Point::new("app.hits.count").field("count", 10_i64).field("delta", delta).at(intervals)
+    }
+
+    #[tokio::test]
+    async fn s3_a_point_is_stored_under_the_session_of_its_key() {
+        let fixture = Fixture::new().await;
+        assert_eq!(fixture.send(&fixture.parcel(1, &[hits(3, 0)])).await, Verdict::Taken);
+        let stored = fixture.stored().await;
+        assert_eq!(stored[0].tags["session"], fixture.session.id().to_string());
+        assert_eq!(stored[0].fields["delta"], FieldValue::Integer(3));
+    }
+
+    #[tokio::test]
+    async fn s3_nobody_writes_the_session_tag_but_the_proxy() {
+        let fixture = Fixture::new().await;
+        let forged = hits(3, 0).tag("session", "somebody-else");
+        assert_eq!(fixture.send(&fixture.parcel(1, &[forged])).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await, []);
+    }
+
+    #[tokio::test]
+    async fn p8_what_policy_refuses_is_answered_like_what_it_takes() {
+        let fixture = Fixture::new().await;
+        let secret = Point::new("app.secret.count").field("count", 1_i64).at(0);
+        let mixed = fixture.parcel(1, &[hits(1, 0), secret, hits(1, i64::from(u32::MAX))]);
+        assert_eq!(fixture.send(&mixed).await, Verdict::Taken);
+        assert_eq!(fixture.send(&fixture.parcel(2, &[])).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 1);
+        let stats = fixture.queue.stats();
+        let refused: Vec<(&str, u64)> = stats.refused().collect();
+        assert_eq!(refused, [("measurement", 1), ("time", 1)]);
+    }
+
+    #[tokio::test]
+    async fn d2_a_replay_gets_the_same_answer_and_changes_nothing() {
+        let fixture = Fixture::new().await;
+        let parcel = fixture.parcel(1, &[hits(3, 0)]);
+        assert_eq!(fixture.send(&parcel).await, Verdict::Taken);
+        assert_eq!(fixture.send(&parcel).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn p7_a_second_session_on_a_circuit_is_refused_and_not_told() {
+        let mut fixture = Fixture::new().await;
+        assert_eq!(fixture.send(&fixture.parcel(1, &[hits(1, 0)])).await, Verdict::Taken);
+        fixture.session = SessionKey::from_seed(&[2; 32]);
+        assert_eq!(fixture.send(&fixture.parcel(2, &[hits(1, 0)])).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_parcel_of_another_deployment_is_malformed() {
+        let fixture = Fixture::new().await;
+        let payload = Payload::encode(&[hits(1, 0)]).unwrap();
+        let other = DeploymentId::from([8; 32]);
+        let parcel = Parcel::seal(&fixture.session, ParcelId([1; 16]), &other, &payload);
+        assert_eq!(fixture.send(&parcel).await, Verdict::Malformed);
+        assert_eq!(fixture.admission.malformed(), 1);
+    }
+
+    #[tokio::test]
+    async fn p6_times_come_from_our_clock_by_interval_and_age() {
+        let fixture = Fixture::new().await;
+        let unsealed =
+            parcel::unseal(&fixture.parcel(1, &[]).body(Age(2)), &fixture.admission.deployment);
+        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let checked = fixture.admission.check(&unsealed.unwrap(), vec![hits(1, 3)], now);
+        assert_eq!(
+            checked.points[0].timestamp,
+            Some((1_000_000 - 2 * 600 - 3 * 10) * 1_000_000_000)
+        );
+    }
+}

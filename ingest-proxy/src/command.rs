@@ -1,0 +1,157 @@
+//! The command line.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tracing_subscriber::EnvFilter;
+use undertone_ingest_proxy::{Config, OpenProxy, Proxy, Schemas, front::Progress, sink::embedded};
+
+/// How long the end may take: what is queued is written if that is possible, and else kept.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
+/// arti's own messages at `info` are many.
+const LOG_FILTER: &str = "warn,undertone=info,undertone_ingest_proxy=info";
+
+/// Publishes an onion service, admits sealed telemetry and writes it to InfluxDB or an embedded store.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLE)]
+pub struct Command {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    action: Action,
+}
+
+const EXAMPLE: &str = "\
+To begin, with everything in ./undertone-ingest:
+  undertone-ingest-proxy schema add app.toml   what agents may report
+  undertone-ingest-proxy address               what agents are given
+  undertone-ingest-proxy run                   until Ctrl-C";
+
+#[derive(Args)]
+struct Place {
+    /// Configuration file (TOML); without it, the defaults
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data folder, instead of the configuration's [default: undertone-ingest]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Run until Ctrl-C or SIGTERM
+    Run,
+    /// Print what agents are given to report here; makes the identity if there is none
+    Address,
+    /// Which measurements are admitted
+    #[command(subcommand)]
+    Schema(SchemaAction),
+    /// Print the embedded store as line protocol
+    Export,
+}
+
+#[derive(Subcommand)]
+enum SchemaAction {
+    /// Check a schema file and admit what it declares; takes effect when the proxy starts
+    Add {
+        /// The file (TOML)
+        file: PathBuf,
+    },
+    /// Print the measurements that are admitted
+    List,
+}
+
+impl Place {
+    fn config(&self) -> Result<Config> {
+        let mut config = match &self.config {
+            Some(file) => Config::load(file)?,
+            None => Config::in_folder("undertone-ingest"),
+        };
+        if let Some(folder) = &self.data_dir {
+            config.data_dir.clone_from(folder);
+        }
+        Ok(config)
+    }
+}
+
+impl Command {
+    /// Does what was asked for.
+    pub fn run(self) -> Result<()> {
+        let filter = EnvFilter::try_from_env("UNDERTONE_LOG");
+        tracing_subscriber::fmt()
+            .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(LOG_FILTER)))
+            .with_writer(io::stderr)
+            .init();
+        let config = self.place.config()?;
+        match self.action {
+            Action::Run => run(config),
+            Action::Address => {
+                println!("{}", Proxy::identity(&config)?);
+                Ok(())
+            }
+            Action::Schema(SchemaAction::Add { file }) => {
+                let (schema, place) = Schemas::add(&config.data_dir, &file)?;
+                let count = schema.measurements().count();
+                println!("{}: {count} measurements, in {}", schema.namespace(), place.display());
+                Ok(())
+            }
+            Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
+            Action::Export => {
+                let mut out = io::BufWriter::new(io::stdout().lock());
+                embedded::export(&config.data_dir, &mut out)?;
+                Ok(out.flush()?)
+            }
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let proxy = OpenProxy::open(config).await?;
+    println!("{}", proxy.ingest());
+    let mut proxy = proxy.start();
+    let progress = proxy.progress();
+    let ended = tokio::select! {
+        ended = proxy.ended() => ended.context("the onion service ended"),
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        () = tell(progress) => Ok(()),
+    };
+    proxy.shutdown(SHUTDOWN_LIMIT).await;
+    ended
+}
+
+/// Tells how the onion service comes up, for ever.
+async fn tell(mut progress: watch::Receiver<Progress>) {
+    let mut told = None;
+    while progress.changed().await.is_ok() {
+        let now = *progress.borrow_and_update();
+        if told != Some(now) {
+            let published = if now.published { "; onion service published" } else { "" };
+            tracing::info!("Tor bootstrapped {} %{published}", now.bootstrap_percent);
+            told = Some(now);
+        }
+    }
+    std::future::pending().await
+}
+
+fn list(schemas: &Schemas) -> Result<()> {
+    let mut out = io::stdout().lock();
+    for schema in schemas.iter() {
+        for (name, measurement) in schema.measurements() {
+            writeln!(out, "{name}\t{}", measurement.description)?;
+        }
+    }
+    Ok(())
+}

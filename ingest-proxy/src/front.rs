@@ -1,0 +1,199 @@
+//! The onion service: publishes the address and turns rendezvous circuits into byte streams.
+//!
+//! The identity key lives in arti's keystore (invariant S5): it is made at the first opening, stays
+//! there over restarts and is never read by us. The only module of the proxy that names arti's
+//! types.
+
+use std::{
+    os::unix::fs::DirBuilderExt,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use arti_client::{TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder};
+use futures::StreamExt;
+use safelog::DisplayRedacted;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::watch,
+    task::JoinSet,
+};
+use tor_cell::relaycell::msg::Connected;
+use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
+use tor_proto::stream::IncomingStreamRequest;
+use undertone_wire::{
+    endpoint::{DEFAULT_PORT, OnionAddress},
+    session::SessionPublicKey,
+};
+
+use crate::error::{Error, ErrorKind};
+
+/// Under this name arti keeps the service's keys; changing it would change the address.
+const NICKNAME: &str = "undertone";
+/// Open streams on one circuit; arti ends a circuit that has more. An agent has one.
+const STREAMS_PER_CIRCUIT: u32 = 4;
+/// Rendezvous circuits served at once; further ones wait.
+const CIRCUITS_LIMIT: usize = 1_024;
+
+/// A byte stream of a client of the onion service.
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> Connection for C {}
+
+/// What answers streams.
+pub(crate) trait Answer: Clone + Send + Sync + 'static {
+    /// Serves one stream of a circuit until it ends.
+    fn answer(
+        self,
+        stream: impl Connection,
+        circuit: Arc<Circuit>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// A rendezvous circuit: the nearest thing to a client that an onion service knows.
+#[derive(Debug, Default)]
+pub(crate) struct Circuit {
+    session: OnceLock<SessionPublicKey>,
+}
+
+impl Circuit {
+    /// Whether this is the circuit's only session so far (invariant P7).
+    pub(crate) fn belongs_to(&self, session: SessionPublicKey) -> bool {
+        *self.session.get_or_init(|| session) == session
+    }
+}
+
+/// An onion service that isn't published yet.
+pub struct Onion {
+    tor: TorClientConfig,
+    service: OnionServiceConfig,
+    address: OnionAddress,
+}
+
+impl Onion {
+    /// Reads the service's identity from `folder`, or makes it there. Touches no network.
+    ///
+    /// `tor` is arti's own configuration in TOML; empty for its defaults.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
+    pub fn open(folder: &Path, tor: &str) -> Result<Self, Error> {
+        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
+            Error::new(ErrorKind::Storage, format!("make {}", folder.display())).because(error)
+        })?;
+        let folder = folder.canonicalize().map_err(|e| failed("find Tor's folder").because(e))?;
+        let tor = undertone_tor::configuration(tor, &folder.join("state"), &folder.join("cache"))
+            .map_err(|error| failed("read `[tor]`").because(error))?;
+        let mut service = OnionServiceConfigBuilder::default();
+        service
+            .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
+            .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
+        let service = service
+            .build()
+            .map_err(|error| failed("configure the onion service").because(error))?;
+        let keys =
+            TorClient::<undertone_tor::TorRuntime>::create_onion_service(&tor, service.clone())
+                .map_err(|error| failed("open the keystore").because(error))?;
+        let identity = match keys.onion_address() {
+            Some(identity) => identity,
+            None => keys
+                .generate_identity_key(Default::default())
+                .map_err(|error| failed("make the onion service's identity").because(error))?,
+        };
+        let address = identity.display_unredacted().to_string().parse().map_err(
+            |error: undertone_wire::endpoint::EndpointError| {
+                failed("read the onion address").because(error)
+            },
+        )?;
+        Ok(Self { tor, service, address })
+    }
+
+    /// The address, before and after it is published.
+    pub fn address(&self) -> &OnionAddress {
+        &self.address
+    }
+
+    /// Publishes the service and answers its streams until `stop` says so.
+    pub(crate) async fn serve(
+        self,
+        answer: impl Answer,
+        progress: watch::Sender<Progress>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
+        let runtime = undertone_tor::runtime(tokio::runtime::Handle::current())
+            .map_err(|error| failed("prepare TLS").because(error))?;
+        let client = TorClient::with_runtime(runtime)
+            .config(self.tor)
+            .create_unbootstrapped_async()
+            .await
+            .map_err(|error| failed("start Tor").because(error))?;
+        let launched = client
+            .launch_onion_service(self.service)
+            .map_err(|error| failed("launch the onion service").because(error))?;
+        let Some((service, requests)) = launched else {
+            return Err(failed("launch the onion service: it is disabled"));
+        };
+        let mut bootstrap = client.bootstrap_events();
+        let mut states = service.status_events();
+        let mut requests = std::pin::pin!(requests);
+        let mut circuits = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(status) = bootstrap.next() => {
+                    let percent = (status.as_frac() * 100.0) as u8;
+                    progress.send_modify(|progress| progress.bootstrap_percent = percent);
+                }
+                Some(status) = states.next() => {
+                    let published = status.state().is_fully_reachable();
+                    progress.send_modify(|progress| progress.published = published);
+                }
+                Some(_) = circuits.join_next() => {}
+                request = requests.next(), if circuits.len() < CIRCUITS_LIMIT => {
+                    let Some(request) = request else {
+                        return Err(failed("serve: the onion service ended"));
+                    };
+                    circuits.spawn(serve_circuit(request, answer.clone()));
+                }
+            }
+        }
+        // What was being answered is cut: agents keep what they got no answer for.
+        circuits.shutdown().await;
+        Ok(())
+    }
+}
+
+/// Answers the streams of one rendezvous circuit, side by side, until its client ends it.
+async fn serve_circuit(request: RendRequest, answer: impl Answer) {
+    let Ok(mut requests) = request.accept().await else { return };
+    let circuit = Arc::new(Circuit::default());
+    let mut streams = JoinSet::new();
+    while let Some(request) = requests.next().await {
+        if !wants_our_port(&request) {
+            // A port scan, or something else that no agent does.
+            let _ = request.shutdown_circuit();
+            return;
+        }
+        if let Ok(stream) = request.accept(Connected::new_empty()).await {
+            streams.spawn(answer.clone().answer(stream, Arc::clone(&circuit)));
+        }
+        while streams.try_join_next().is_some() {}
+    }
+    streams.join_all().await;
+}
+
+fn wants_our_port(request: &StreamRequest) -> bool {
+    matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == DEFAULT_PORT)
+}
+
+/// How far the service is on its way to being reachable.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Bootstrap of Tor, in percent.
+    pub bootstrap_percent: u8,
+    /// Whether introduction points and descriptor are up. arti may say so late: an agent can often
+    /// get through before.
+    pub published: bool,
+}

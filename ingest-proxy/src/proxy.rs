@@ -1,0 +1,184 @@
+//! The whole proxy: opened, which migrates and checks and publishes nothing, then started.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+    time::{Instant, timeout_at},
+};
+use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, OnionAddress};
+
+use crate::{
+    admission::Admission,
+    config::{Config, Target},
+    error::{Error, ErrorKind},
+    front::{Onion, Progress},
+    health::{Health, Report},
+    http::Http,
+    queue::Queue,
+    schemas::Schemas,
+    sink::{Sink, embedded::Embedded, influxdb2::InfluxDb2},
+    writer::{SinkState, Writer, WriterLimits},
+};
+
+/// Tor's keys and cache, inside the data folder.
+const TOR_FOLDER: &str = "tor";
+
+/// A proxy whose files are open; nothing is published yet.
+pub struct OpenProxy {
+    onion: Onion,
+    ingest: Ingest,
+    queue: Queue,
+    admission: Arc<Admission>,
+    writers: Vec<Writer>,
+    health: Option<Health>,
+}
+
+/// A proxy that runs.
+pub struct Proxy {
+    ingest: Ingest,
+    queue: Queue,
+    progress: watch::Receiver<Progress>,
+    stop: watch::Sender<bool>,
+    front: JoinHandle<Result<(), Error>>,
+    writers: JoinSet<()>,
+}
+
+impl OpenProxy {
+    /// Opens queue, sinks, schemas and the onion service's identity. Touches no network.
+    ///
+    /// # Errors
+    /// With the kind of what can't be opened.
+    pub async fn open(config: Config) -> Result<Self, Error> {
+        let folder = &config.data_dir;
+        let onion = Onion::open(&folder.join(TOR_FOLDER), &config.tor)?;
+        let schemas = Schemas::load(folder)?;
+        let queue = Queue::open(folder, config.queue)
+            .map_err(|error| Error::new(ErrorKind::Storage, "open the queue").because(error))?;
+        let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
+        queue
+            .register_sinks(&names)
+            .await
+            .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
+        let mut writers = Vec::new();
+        for sink in config.sinks {
+            let opened = open_sink(folder, sink.target).map_err(|error| {
+                Error::new(error.kind(), format!("open sink {:?}", sink.name)).because(error)
+            })?;
+            writers.push(Writer::new(sink.name, opened, queue.clone(), WriterLimits::default()));
+        }
+        let ingest = ingest(&onion, config.deployment);
+        let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));
+        let health = match config.health {
+            Some(address) => Some(Health::bind(address).await?),
+            None => None,
+        };
+        Ok(Self { onion, ingest, queue, admission, writers, health })
+    }
+
+    /// The onion address that will be published.
+    pub fn address(&self) -> &OnionAddress {
+        self.onion.address()
+    }
+
+    /// What agents are given to report here.
+    pub fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
+
+    /// Publishes the onion service and begins to write to the sinks. Returns at once.
+    pub fn start(self) -> Proxy {
+        let (stop, stopped) = watch::channel(false);
+        let (progress, seen) = watch::channel(Progress::default());
+        let states: Vec<watch::Receiver<SinkState>> =
+            self.writers.iter().map(Writer::state).collect();
+        let mut writers = JoinSet::new();
+        if let Some(health) = self.health {
+            let report = Report {
+                progress: seen.clone(),
+                admission: Arc::clone(&self.admission),
+                queue: self.queue.clone(),
+                sinks: states,
+            };
+            writers.spawn(health.serve(report, stopped.clone()));
+        }
+        for writer in self.writers {
+            writers.spawn(writer.run(stopped.clone()));
+        }
+        let front = tokio::spawn(self.onion.serve(Http::new(self.admission), progress, stopped));
+        Proxy { ingest: self.ingest, queue: self.queue, progress: seen, stop, front, writers }
+    }
+}
+
+impl Proxy {
+    /// What agents are given to report to the proxy of this configuration, whether it runs or not.
+    /// Makes the onion service's identity if there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tor`] if the keystore can't be used.
+    pub fn identity(config: &Config) -> Result<Ingest, Error> {
+        let onion = Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor)?;
+        Ok(ingest(&onion, config.deployment))
+    }
+
+    /// The onion address.
+    pub fn address(&self) -> Option<&OnionAddress> {
+        self.ingest.endpoints.first().map(|endpoint| &endpoint.onion)
+    }
+
+    /// What agents are given to report here.
+    pub fn ingest(&self) -> &Ingest {
+        &self.ingest
+    }
+
+    /// How far the onion service is on its way to being reachable; changes as it goes.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Waits until the onion service ends by itself, which it does only when it fails.
+    pub async fn ended(&mut self) -> Result<(), Error> {
+        (&mut self.front).await.unwrap_or_else(|error| {
+            Err(Error::new(ErrorKind::Tor, "serve the onion service").because(error))
+        })
+    }
+
+    /// Stops within `limit`: no new parcels, then what is queued is written as far as time allows.
+    /// The rest stays queued.
+    pub async fn shutdown(mut self, limit: Duration) {
+        let end = Instant::now() + limit;
+        self.stop.send_replace(true);
+        if !self.front.is_finished() && timeout_at(end, &mut self.front).await.is_err() {
+            self.front.abort();
+        }
+        let drained = async { while self.writers.join_next().await.is_some() {} };
+        let _ = timeout_at(end, drained).await;
+        self.writers.shutdown().await;
+        if let Err(error) = self.queue.close().await {
+            tracing::warn!(%error, "the queue was not closed in order");
+        }
+    }
+}
+
+/// What agents are given to report to this onion service.
+fn ingest(onion: &Onion, deployment: Option<DeploymentId>) -> Ingest {
+    let onion = onion.address().clone();
+    let deployment = deployment.unwrap_or_else(|| DeploymentId::of(&onion));
+    Ingest { deployment, endpoints: vec![Endpoint { onion, port: DEFAULT_PORT }] }
+}
+
+fn open_sink(folder: &std::path::Path, target: Target) -> Result<Arc<dyn Sink>, Error> {
+    match target {
+        Target::Embedded(limits) => match Embedded::open(folder, limits) {
+            Ok(sink) => Ok(Arc::new(sink)),
+            Err(error) => Err(Error::new(ErrorKind::Storage, "open the store").because(error)),
+        },
+        Target::InfluxDb2(config) => match InfluxDb2::new(config) {
+            Ok(sink) => Ok(Arc::new(sink)),
+            Err(error) => {
+                Err(Error::new(ErrorKind::Configuration, "configure InfluxDB 2").because(error))
+            }
+        },
+    }
+}

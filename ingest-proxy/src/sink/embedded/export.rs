@@ -1,0 +1,121 @@
+//! Gives everything that is stored back as line protocol, in bounded memory.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use rusqlite::{Connection, Row};
+use undertone_wire::Point;
+
+use super::store::{FORMAT, restored};
+use super::tags::SESSION;
+use crate::lines;
+use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+
+/// Writes all points of the store in `data_dir` as line protocol, with times in nanoseconds;
+/// returns how many. Also works while a proxy writes to the store; what it writes after the start is
+/// not seen.
+///
+/// Fields of one series and time are on one line; series follow one another, each in order of time.
+///
+/// # Errors
+/// If there is no store, a newer version wrote it, it is damaged, or `out` refuses.
+pub fn export(data_dir: &Path, out: &mut dyn Write) -> Result<u64, StorageError> {
+    let connection = open_to_read(&data_dir.join(FORMAT.name), &FORMAT)?;
+    let broken = failed("cannot read the store");
+    let mut statement = connection.prepare(EVERYTHING).map_err(&broken)?;
+    let mut rows = statement.query([]).map_err(&broken)?;
+
+    let mut current: Option<Open> = None;
+    let mut line = String::new();
+    let mut count = 0;
+    let mut flush = |open: &Open| {
+        line.clear();
+        lines::append(&open.point, &mut line)?;
+        count += 1;
+        out.write_all(line.as_bytes()).map_err(refused)
+    };
+    while let Some(row) = rows.next().map_err(&broken)? {
+        let series: i64 = row.get(SERIES).map_err(&broken)?;
+        let time: i64 = row.get(TIME).map_err(&broken)?;
+        let mut open = match current.take() {
+            Some(open) if open.series == series && open.point.timestamp == Some(time) => open,
+            Some(mut open) => {
+                flush(&open)?;
+                if open.series == series {
+                    open.point.fields.clear();
+                    open.point.timestamp = Some(time);
+                    open
+                } else {
+                    Open::new(&connection, row, series, time)?
+                }
+            }
+            None => Open::new(&connection, row, series, time)?,
+        };
+        let field: String = row.get(FIELD).map_err(&broken)?;
+        let kind: String = row.get(KIND).map_err(&broken)?;
+        let value = restored(&kind, row.get(VALUE).map_err(&broken)?).ok_or_else(|| {
+            StorageError::new(StorageErrorKind::Corrupt, "a stored value has another type")
+        })?;
+        open.point.fields.insert(field, value);
+        current = Some(open);
+    }
+    if let Some(open) = current {
+        flush(&open)?;
+    }
+    out.flush().map_err(refused)?;
+    Ok(count)
+}
+
+/// The point that rows are being gathered for.
+struct Open {
+    series: i64,
+    point: Point,
+}
+
+impl Open {
+    fn new(
+        connection: &Connection,
+        row: &Row<'_>,
+        series: i64,
+        time: i64,
+    ) -> Result<Self, StorageError> {
+        let run = || {
+            let session: String = row.get(SESSION_COLUMN)?;
+            let tags: String = row.get(TAGS)?;
+            let mut point = Point::new(row.get::<_, String>(MEASUREMENT)?).at(time);
+            point.tags = connection
+                .prepare_cached("SELECT key, value FROM json_each(?)")?
+                .query_map([tags], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<Result<BTreeMap<_, _>, _>>()?;
+            if !session.is_empty() {
+                point.tags.insert(SESSION.to_owned(), session);
+            }
+            Ok(Self { series, point })
+        };
+        run().map_err(failed("cannot read a series"))
+    }
+}
+
+fn refused(error: io::Error) -> StorageError {
+    StorageError::new(StorageErrorKind::Io, "cannot write the export").with_source(error)
+}
+
+/// The joins are fixed in the order in which the tables are sorted, so that nothing is sorted.
+pub(super) const EVERYTHING: &str = "
+    SELECT series.id, sample.time, measurement.name, series.session, series.tags,
+           field.name, sample.kind, sample.value
+    FROM series
+    CROSS JOIN measurement ON measurement.id = series.measurement
+    CROSS JOIN sample ON sample.series = series.id
+    CROSS JOIN field ON field.id = sample.field
+    ORDER BY series.id, sample.time, sample.field";
+
+const SERIES: usize = 0;
+const TIME: usize = 1;
+const MEASUREMENT: usize = 2;
+const SESSION_COLUMN: usize = 3;
+const TAGS: usize = 4;
+const FIELD: usize = 5;
+const KIND: usize = 6;
+const VALUE: usize = 7;

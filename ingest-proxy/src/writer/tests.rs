@@ -1,0 +1,256 @@
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::*;
+use crate::queue::{Admission, QueueLimits};
+use crate::sink::SinkFuture;
+
+/// What a sink does with one call.
+enum Act {
+    Take,
+    Fail(SinkErrorKind),
+    Hang,
+}
+
+/// A sink that follows a script, then takes everything.
+#[derive(Default)]
+struct Scripted {
+    acts: Mutex<VecDeque<Act>>,
+    calls: Mutex<Vec<(Instant, Vec<i64>)>>,
+}
+
+impl Scripted {
+    fn new(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
+        Arc::new(Self { acts: Mutex::new(acts.into_iter().collect()), calls: Mutex::default() })
+    }
+
+    fn calls(&self) -> Vec<Vec<i64>> {
+        self.calls.lock().unwrap().iter().map(|(_, times)| times.clone()).collect()
+    }
+
+    fn pauses(&self) -> Vec<Duration> {
+        let calls = self.calls.lock().unwrap();
+        calls.windows(2).map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+}
+
+impl Sink for Scripted {
+    fn write<'a>(&'a self, points: &'a [Point]) -> SinkFuture<'a> {
+        let times = points.iter().filter_map(|point| point.timestamp).collect();
+        self.calls.lock().unwrap().push((Instant::now(), times));
+        let act = self.acts.lock().unwrap().pop_front();
+        Box::pin(async move {
+            match act {
+                None | Some(Act::Take) => Ok(()),
+                Some(Act::Fail(kind)) => Err(SinkError::new(kind, "scripted")),
+                Some(Act::Hang) => std::future::pending().await,
+            }
+        })
+    }
+}
+
+struct Scene {
+    queue: Queue,
+    stop: watch::Sender<bool>,
+    _folder: TempDir,
+}
+
+impl Scene {
+    async fn new(sinks: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let queue = Queue::open(folder.path(), QueueLimits::default()).unwrap();
+        queue.register_sinks(sinks).await.unwrap();
+        Self { queue, stop: watch::Sender::new(false), _folder: folder }
+    }
+
+    async fn admit(&self, number: u8) {
+        let point = |n: i64| Point::new("m").field("n", n).at(i64::from(number) * 10 + n);
+        let parcel = Admission {
+            parcel_id: [number; 16],
+            points: vec![point(0), point(1)],
+            ..Admission::default()
+        };
+        self.queue.admit(parcel).await.unwrap();
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        sink: &Arc<Scripted>,
+        limits: WriterLimits,
+    ) -> (watch::Receiver<SinkState>, JoinHandle<()>) {
+        let sink: Arc<dyn Sink> = sink.clone();
+        let writer = Writer::new(name, sink, self.queue.clone(), limits);
+        let state = writer.state();
+        (state, tokio::spawn(writer.run(self.stop.subscribe())))
+    }
+
+    async fn stop(&self, task: JoinHandle<()>) {
+        self.stop.send_replace(true);
+        task.await.unwrap();
+    }
+}
+
+async fn written(state: &mut watch::Receiver<SinkState>, points: u64) -> SinkState {
+    state
+        .wait_for(|state| {
+            state.written_points + state.refused_points == points && state.lag_parcels == 0
+        })
+        .await
+        .unwrap()
+        .clone()
+}
+
+fn retry() -> Act {
+    Act::Fail(SinkErrorKind::RetryAfter(None))
+}
+
+#[tokio::test(start_paused = true)]
+async fn oldest_first_merged_and_new_ones_as_they_come() {
+    let scene = Scene::new(&["a"]).await;
+    scene.admit(1).await;
+    scene.admit(2).await;
+    let sink = Scripted::new([]);
+    let (mut state, task) = scene.write("a", &sink, WriterLimits::default());
+    written(&mut state, 4).await;
+    scene.admit(3).await;
+    let after = written(&mut state, 6).await;
+    assert_eq!(sink.calls(), [vec![10, 11, 20, 21], vec![30, 31]]);
+    assert_eq!((after.name.as_str(), after.ok, after.last_error), ("a", true, None));
+    scene.stop(task).await;
+    assert_eq!(scene.queue.stats().waiting_parcels, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d3_a_flaky_sink_gets_everything_in_order() {
+    let scene = Scene::new(&["a"]).await;
+    for number in 1..=3 {
+        scene.admit(number).await;
+    }
+    let sink = Scripted::new([retry(), retry(), Act::Take, retry()]);
+    let limits = WriterLimits { points: 2, ..WriterLimits::default() };
+    let (mut state, task) = scene.write("a", &sink, limits);
+    let after = written(&mut state, 6).await;
+    assert_eq!(after.written_points, 6);
+    let (one, two, three) = (vec![10, 11], vec![20, 21], vec![30, 31]);
+    assert_eq!(sink.calls(), [one.clone(), one.clone(), one, two.clone(), two, three]);
+    scene.stop(task).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_double_up_to_a_minute_and_honour_what_the_sink_asks() {
+    let scene = Scene::new(&["a"]).await;
+    scene.admit(1).await;
+    let ask = |seconds| Act::Fail(SinkErrorKind::RetryAfter(Some(Duration::from_secs(seconds))));
+    let acts = (0..9).map(|_| retry()).chain([ask(300), ask(1_000_000)]);
+    let sink = Scripted::new(acts);
+    let (mut state, task) = scene.write("a", &sink, WriterLimits::default());
+    written(&mut state, 2).await;
+    let pauses: Vec<f64> = sink.pauses().iter().map(Duration::as_secs_f64).collect();
+    let longest = [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0];
+    for (pause, longest) in pauses.iter().zip(longest) {
+        assert!((longest / 2.0..=longest + 0.01).contains(pause), "{pause} of {longest}");
+    }
+    assert!((300.0..=330.1).contains(&pauses[9]), "{}", pauses[9]);
+    assert!((900.0..=930.1).contains(&pauses[10]), "{}", pauses[10]);
+    scene.stop(task).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_fatal_error_the_data_is_kept_and_the_state_says_why() {
+    let scene = Scene::new(&["a"]).await;
+    scene.admit(1).await;
+    let sink = Scripted::new([Act::Fail(SinkErrorKind::Fatal)]);
+    let (mut state, task) = scene.write("a", &sink, WriterLimits::default());
+    let failing = state.wait_for(|state| !state.ok).await.unwrap().clone();
+    assert_eq!(failing.last_error.as_deref(), Some("scripted"));
+    assert_eq!(scene.queue.stats().waiting_parcels, 1);
+    let healed = written(&mut state, 2).await;
+    assert_eq!((healed.ok, healed.last_error), (true, None));
+    assert!(sink.pauses()[0] >= Duration::from_secs(30));
+    scene.stop(task).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_line_is_quarantined_and_the_rest_goes_on() {
+    let scene = Scene::new(&["a"]).await;
+    scene.admit(1).await;
+    let refused = |index, reason: &str| RefusedPoint { index, reason: reason.to_owned() };
+    let kind = SinkErrorKind::LinesRefused(vec![
+        refused(1, "type conflict"),
+        refused(1, "again"),
+        refused(77, "not there"),
+    ]);
+    let sink = Scripted::new([Act::Fail(kind)]);
+    let (mut state, task) = scene.write("a", &sink, WriterLimits::default());
+    let after = written(&mut state, 2).await;
+    assert_eq!((after.written_points, after.refused_points, after.ok), (1, 1, true));
+    let line = Quarantined {
+        sink: "a".to_owned(),
+        reason: "type conflict".to_owned(),
+        line: "m n=1i 11".to_owned(),
+    };
+    assert_eq!(scene.queue.quarantined(9).await.unwrap(), [line]);
+    assert_eq!(scene.queue.stats().waiting_parcels, 0);
+    scene.stop(task).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_down_does_not_hold_up_another() {
+    let scene = Scene::new(&["up", "down"]).await;
+    scene.admit(1).await;
+    let (up, down) = (Scripted::new([]), Scripted::new((0..1000).map(|_| Act::Hang)));
+    let (mut up_state, up_task) = scene.write("up", &up, WriterLimits::default());
+    let (down_state, down_task) = scene.write("down", &down, WriterLimits::default());
+    written(&mut up_state, 2).await;
+    assert_eq!(down_state.borrow().written_points, 0);
+    assert_eq!(scene.queue.stats().waiting_parcels, 1, "kept for the one that is down");
+    scene.stop(up_task).await;
+    down_task.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_write_that_took_too_long_fewer_points_are_tried() {
+    let scene = Scene::new(&["a"]).await;
+    for number in 1..=4 {
+        scene.admit(number).await;
+    }
+    let sink = Scripted::new([Act::Hang, Act::Hang]);
+    let limits = WriterLimits { points: 8, ..WriterLimits::default() };
+    let (mut state, task) = scene.write("a", &sink, limits);
+    written(&mut state, 8).await;
+    let sizes: Vec<usize> = sink.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [8, 4, 2, 4, 2]);
+    scene.stop(task).await;
+}
+
+#[tokio::test]
+async fn what_waits_is_drained_at_the_end() {
+    let scene = Scene::new(&["a"]).await;
+    for number in 1..=20 {
+        scene.admit(number).await;
+    }
+    let sink = Scripted::new([]);
+    scene.stop.send_replace(true);
+    let limits =
+        WriterLimits { points: 2, drain: Duration::from_secs(60), ..WriterLimits::default() };
+    let (state, task) = scene.write("a", &sink, limits);
+    task.await.unwrap();
+    assert_eq!(state.borrow().written_points, 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_has_a_bound_and_what_is_left_is_kept() {
+    let scene = Scene::new(&["a"]).await;
+    scene.admit(1).await;
+    let sink = Scripted::new([Act::Hang]);
+    let (_state, task) = scene.write("a", &sink, WriterLimits::default());
+    let started = Instant::now();
+    scene.stop(task).await;
+    assert!(started.elapsed() < Duration::from_secs(6));
+    assert_eq!(scene.queue.stats().waiting_parcels, 1);
+}

@@ -1,0 +1,277 @@
+//! A schema: everything that may leave, by name. What isn't in it doesn't.
+//!
+//! Agent and proxy hold the same one: the agent's gate lets nothing else out, the proxy lets nothing
+//! else in (invariant P2). A tag has a closed list of values and no field is text, so neither can
+//! carry what its author didn't write down. Interval and names are the schema's, not the wire's.
+
+mod text;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{Point, reading::Reading};
+
+pub use text::SchemaError;
+
+/// The interval of a schema that names none: one minute.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The tag that only the proxy writes.
+pub const SESSION_TAG: &str = "session";
+
+/// What one namespace may say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    namespace: String,
+    interval: Duration,
+    measurements: BTreeMap<String, Measurement>,
+}
+
+/// One measurement: a kind of instrument with a name and the tags it may carry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// The name inside the namespace.
+    pub name: String,
+    /// Which instrument it comes from, hence its fields.
+    pub kind: Kind,
+    /// What a user is told that it is.
+    pub description: String,
+    /// Each tag with the values it may have. A point carries all of them.
+    pub tags: BTreeMap<String, Vec<String>>,
+    /// For a gauge: only these values leave, ascending; empty: every value does.
+    pub buckets: Vec<f64>,
+}
+
+/// The instruments of go-metrics, whose export names they keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Fields `count` (total within the session) and `delta` (this interval's).
+    Counter,
+    /// Field `value`, an integer.
+    GaugeInteger,
+    /// Field `value`, a floating-point number.
+    GaugeFloat,
+    /// Fields `count`, `delta`, and events a second: `m1`, `m5`, `m15`, `mean`.
+    Meter,
+    /// Fields `count`, `delta`, `sum`, `min`, `max`, mean, spread and percentiles.
+    Histogram,
+    /// A meter and a histogram of nanoseconds.
+    Timer,
+}
+
+/// Why a schema doesn't allow a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No measurement of this name is declared.
+    #[error("measurement not declared")]
+    Measurement,
+    /// The tags are not exactly those declared.
+    #[error("tag not declared, or missing")]
+    Tag,
+    /// A tag has a value that isn't allowed.
+    #[error("tag value not allowed")]
+    TagValue,
+    /// The fields are not those of the measurement's kind.
+    #[error("fields of another kind of instrument")]
+    Fields,
+    /// A gauge has a value between its buckets.
+    #[error("value not one of the buckets")]
+    Bucket,
+}
+
+impl Kind {
+    /// What the measurement's name in the database ends in.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Counter => "count",
+            Self::GaugeInteger | Self::GaugeFloat => "gauge",
+            Self::Meter => "meter",
+            Self::Histogram => "histogram",
+            Self::Timer => "timer",
+        }
+    }
+}
+
+impl Schema {
+    /// A schema of `namespace`, checked.
+    ///
+    /// # Errors
+    /// [`SchemaError`] if a name has other characters than `a-z0-9_` (and dots between), is
+    /// declared twice, or a list is empty where it must not be.
+    pub fn new(
+        namespace: &str,
+        interval: Duration,
+        measurements: impl IntoIterator<Item = Measurement>,
+    ) -> Result<Self, SchemaError> {
+        text::check_name("namespace", namespace)?;
+        if interval.is_zero() {
+            return Err(SchemaError::new("interval_seconds", "an interval is at least 1 second"));
+        }
+        let mut schema =
+            Self { namespace: namespace.to_owned(), interval, measurements: BTreeMap::new() };
+        for measurement in measurements {
+            text::check_measurement(&measurement)?;
+            let name = schema.full_name(&measurement.name, measurement.kind);
+            if schema.measurements.insert(name, measurement).is_some() {
+                return Err(SchemaError::new("name", "declared twice"));
+            }
+        }
+        Ok(schema)
+    }
+
+    /// The namespace, with which every measurement's name begins.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The time between two snapshots.
+    pub fn interval(&self) -> Duration {
+        self.interval
+    }
+
+    /// The same schema with another interval. Agent and proxy must hold the same.
+    #[must_use]
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// The measurements with their names in the database, in the order of those.
+    pub fn measurements(&self) -> impl Iterator<Item = (&str, &Measurement)> {
+        self.measurements.iter().map(|(name, measurement)| (name.as_str(), measurement))
+    }
+
+    /// The measurement that the database calls `name`.
+    pub fn measurement(&self, name: &str) -> Option<&Measurement> {
+        self.measurements.get(name)
+    }
+
+    /// `<namespace>.<name>.<kind>`.
+    pub fn full_name(&self, name: &str, kind: Kind) -> String {
+        format!("{}.{name}.{}", self.namespace, kind.suffix())
+    }
+
+    /// Reads a point of a batch as this schema declares it.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is anything that the schema doesn't declare.
+    pub fn read(&self, point: &Point) -> Result<Reading, Refusal> {
+        let measurement = self.measurement(&point.measurement).ok_or(Refusal::Measurement)?;
+        measurement.check_tags(&point.tags)?;
+        let reading =
+            Reading::from_fields(measurement.kind, &point.fields).ok_or(Refusal::Fields)?;
+        if measurement.coarsen(&reading) != reading {
+            return Err(Refusal::Bucket);
+        }
+        Ok(reading)
+    }
+}
+
+impl Measurement {
+    /// Whether `tags` are exactly the declared ones, each with an allowed value.
+    ///
+    /// # Errors
+    /// [`Refusal::Tag`] or [`Refusal::TagValue`].
+    pub fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+        if tags.len() != self.tags.len() {
+            return Err(Refusal::Tag);
+        }
+        for (key, value) in tags {
+            let allowed = self.tags.get(key).ok_or(Refusal::Tag)?;
+            if !allowed.contains(value) {
+                return Err(Refusal::TagValue);
+            }
+        }
+        Ok(())
+    }
+
+    /// The reading that leaves instead of `reading`: a gauge becomes the highest bucket that isn't
+    /// above it, or the lowest of all; everything else stays as it is.
+    #[must_use]
+    pub fn coarsen(&self, reading: &Reading) -> Reading {
+        match reading {
+            // Buckets of a gauge of integers are whole numbers that a float holds exactly.
+            Reading::GaugeInteger(value) => {
+                Reading::GaugeInteger(self.bucket(*value as f64).map_or(*value, |b| b as i64))
+            }
+            Reading::GaugeFloat(value) => {
+                Reading::GaugeFloat(self.bucket(*value).unwrap_or(*value))
+            }
+            other => other.clone(),
+        }
+    }
+
+    fn bucket(&self, value: f64) -> Option<f64> {
+        let not_above = self.buckets.partition_point(|bucket| *bucket <= value);
+        self.buckets.get(not_above.saturating_sub(1)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> Schema {
+        Schema::from_toml(
+            r#"
+            namespace = "fileserver"
+            interval_seconds = 10
+
+            [[measurement]]
+            name = "connections"
+            kind = "counter"
+            description = "Connections accepted."
+            tags = { outcome = ["ok", "failed"] }
+
+            [[measurement]]
+            name = "open"
+            kind = "gauge-integer"
+            description = "Files being sent now."
+            buckets = [0, 1, 5]
+            "#,
+        )
+        .unwrap()
+    }
+
+    fn connections() -> Point {
+        Point::new("fileserver.connections.count")
+            .tag("outcome", "ok")
+            .field("count", 3_i64)
+            .field("delta", 1_i64)
+            .at(0)
+    }
+
+    #[test]
+    fn p2_what_is_declared_is_read() {
+        assert_eq!(schema().read(&connections()), Ok(Reading::Counter { count: 3, delta: 1 }));
+    }
+
+    #[test]
+    fn p2_what_is_not_declared_is_refused() {
+        let open = || Point::new("fileserver.open.gauge");
+        for (point, refusal) in [
+            (Point::new("other.connections.count"), Refusal::Measurement),
+            (connections().tag("host", "mine"), Refusal::Tag),
+            (open().tag("outcome", "ok").field("value", 1_i64), Refusal::Tag),
+            (connections().tag("outcome", "maybe"), Refusal::TagValue),
+            (connections().field("extra", 1_i64), Refusal::Fields),
+            (connections().field("count", 1.5), Refusal::Fields),
+            (open().field("value", 1.0), Refusal::Fields),
+            (open().field("value", 3_i64), Refusal::Bucket),
+        ] {
+            assert_eq!(schema().read(&point), Err(refusal), "{point:?}");
+        }
+    }
+
+    #[test]
+    fn p11_a_gauge_leaves_as_its_bucket() {
+        let schema = schema();
+        let open = schema.measurement("fileserver.open.gauge").unwrap();
+        for (value, bucket) in [(-3, 0), (0, 0), (1, 1), (4, 1), (5, 5), (i64::MAX, 5)] {
+            let left = open.coarsen(&Reading::GaugeInteger(value));
+            assert_eq!(left, Reading::GaugeInteger(bucket));
+        }
+    }
+}

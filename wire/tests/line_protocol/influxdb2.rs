@@ -1,0 +1,102 @@
+//! InfluxDB 2's own parser: a Go program that is built from its source and run once for many texts.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+
+use serde_json::{Value, json};
+use undertone_wire::{FieldValue, Point};
+
+use crate::peers::Reading;
+
+/// What InfluxDB 2 reads in each text.
+pub(crate) fn read_all(texts: &[String]) -> Vec<Reading> {
+    let mut child = Command::new(program())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("parse-lines starts");
+    let mut input = child.stdin.take().unwrap();
+    let requests: String =
+        texts.iter().map(|text| format!("{}\n", json!({ "text": text }))).collect();
+    let writer = thread::spawn(move || input.write_all(requests.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().expect("parse-lines reads everything");
+    assert!(output.status.success(), "parse-lines failed: {}", output.status);
+    let answers = String::from_utf8(output.stdout).unwrap();
+    let readings: Vec<_> = answers.lines().map(reading).collect();
+    assert_eq!(readings.len(), texts.len(), "one answer for each text");
+    readings
+}
+
+/// The program, built once in each test run; Go's cache makes that quick.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let program = cache_folder().join("undertone").join("parse-lines");
+        let built = Command::new(go())
+            .args(["build", "-buildvcs=false", "-o"])
+            .arg(&program)
+            .arg("./cmd/parse-lines")
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/go"))
+            .status()
+            .expect("go starts");
+        assert!(built.success(), "building tests/go/cmd/parse-lines failed; see Go's output above");
+        program
+    })
+}
+
+fn go() -> PathBuf {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&paths)
+        .map(|folder| folder.join("go"))
+        .chain([PathBuf::from("/usr/local/go/bin/go")])
+        .find(|path| path.is_file())
+        .expect(
+            "this test compares with InfluxDB 2's own parser, which is written in Go: \
+             install Go 1.23 or newer (https://go.dev/dl) so that `go` is on PATH",
+        )
+}
+
+fn cache_folder() -> PathBuf {
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
+        .expect("HOME or XDG_CACHE_HOME is set")
+}
+
+fn reading(answer: &str) -> Reading {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    let points = answer["points"].as_array().unwrap().iter().map(point).collect();
+    Reading { points, complete: answer.get("error").is_none() }
+}
+
+fn point(described: &Value) -> Point {
+    let tags = described["tags"].as_array().unwrap().iter();
+    let fields = described["fields"].as_array().unwrap().iter();
+    Point {
+        measurement: text(&described["measurement"]),
+        tags: tags.map(|tag| (text(&tag[0]), text(&tag[1]))).collect::<BTreeMap<_, _>>(),
+        fields: fields.map(|f| (text(&f[0]), value(&text(&f[1]), &text(&f[2])))).collect(),
+        timestamp: described["timestamp"].as_str().map(|number| number.parse().unwrap()),
+    }
+}
+
+fn value(kind: &str, value: &str) -> FieldValue {
+    match kind {
+        "float" => FieldValue::Float(f64::from_bits(value.parse().unwrap())),
+        "integer" => FieldValue::Integer(value.parse().unwrap()),
+        "unsigned" => FieldValue::Unsigned(value.parse().unwrap()),
+        "boolean" => FieldValue::Boolean(value.parse().unwrap()),
+        "string" => FieldValue::String(value.to_owned()),
+        other => panic!("parse-lines knows no type {other}"),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("parse-lines answers in strings").to_owned()
+}
