@@ -10,10 +10,10 @@ use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
 };
-use undertone_instruments::{Declaration, Instruments, RegisterError, Registry};
+use undertone_instruments::{Instruments, RegisterError, Registry};
 use undertone_wire::{
     endpoint::Ingest,
-    schema::{Measurement, Schema},
+    schema::{Schema, SchemaError},
     session::SessionId,
 };
 
@@ -28,7 +28,7 @@ use crate::{
     schedule::Schedule,
     session::Session,
     shutdown::Shutdown,
-    snapshot::{Snapshots, kind},
+    snapshot::Snapshots,
     spool::Spool,
     transport::Transport,
     worker::{Shared, Stop, Worker},
@@ -90,7 +90,7 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct AgentBuilder {
     ingest: Ingest,
-    schema: Option<Result<Schema, Error>>,
+    schema: Option<Result<Schema, SchemaError>>,
     profile: Profile,
     consent: Option<Consent>,
     transport: Option<Transport>,
@@ -163,8 +163,12 @@ impl std::fmt::Debug for Agent {
 impl AgentBuilder {
     /// What may leave: the declaration of an `instruments!`, or a schema from a file.
     #[must_use]
-    pub fn schema(mut self, schema: impl IntoSchema) -> Self {
-        self.schema = Some(schema.into_schema());
+    pub fn schema<S>(mut self, schema: S) -> Self
+    where
+        S: TryInto<Schema>,
+        SchemaError: From<S::Error>,
+    {
+        self.schema = Some(schema.try_into().map_err(SchemaError::from));
         self
     }
 
@@ -212,9 +216,10 @@ impl AgentBuilder {
     /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
     /// [`ErrorKind::Schema`]; [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
-        let schema = self.schema.unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))
-        })?;
+        let schema = self
+            .schema
+            .ok_or_else(|| Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))?
+            .map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
         let registry = Registry::new();
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
@@ -283,40 +288,4 @@ fn default_transport() -> Result<Transport, Error> {
         ErrorKind::Incomplete,
         "built without Tor: choose transport(Transport::socks(…))",
     ))
-}
-
-/// What [`AgentBuilder::schema`] takes.
-pub trait IntoSchema {
-    /// The schema, or what is wrong with it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Schema`].
-    fn into_schema(self) -> Result<Schema, Error>;
-}
-
-impl IntoSchema for Schema {
-    fn into_schema(self) -> Result<Schema, Error> {
-        Ok(self)
-    }
-}
-
-impl IntoSchema for Declaration {
-    fn into_schema(self) -> Result<Schema, Error> {
-        let measurements = self.instruments.iter().map(|instrument| Measurement {
-            name: instrument.name.to_owned(),
-            kind: kind(instrument.kind),
-            description: instrument.description.trim().to_owned(),
-            tags: instrument
-                .label
-                .iter()
-                .map(|label| {
-                    let values = label.values.iter().map(|value| (*value).to_owned()).collect();
-                    (label.key.to_owned(), values)
-                })
-                .collect(),
-            buckets: instrument.buckets.to_vec(),
-        });
-        Schema::new(self.namespace, undertone_wire::schema::DEFAULT_INTERVAL, measurements)
-            .map_err(|error| Error::new(ErrorKind::Schema, "the declaration").because(error))
-    }
 }

@@ -59,7 +59,7 @@ mod spool;
 mod transport;
 mod worker;
 
-pub use agent::{Agent, AgentBuilder, IntoSchema, State, Statistics};
+pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{Consent, OffReason};
 pub use error::{Error, ErrorKind};

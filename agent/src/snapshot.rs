@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use undertone_instruments::{Distribution, Kind as Instrument, Reading as Read, Registry, Value};
+use undertone_instruments::{Distribution, Reading as Read, Registry, Value};
 use undertone_wire::{
     reading::{Rates, Reading},
     schema::Kind,
@@ -50,7 +50,12 @@ impl Snapshots {
 
     fn sample(&mut self, read: Read) -> Sample {
         let series = Series {
-            measurement: format!("{}.{}.{}", read.namespace, read.name, kind(read.kind).suffix()),
+            measurement: format!(
+                "{}.{}.{}",
+                read.namespace,
+                read.name,
+                Kind::from(read.kind).suffix()
+            ),
             tags: read.label.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
         };
         let counted = self.counted.entry(series.clone()).or_default();
@@ -77,18 +82,6 @@ impl Snapshots {
             _ => {}
         }
         Sample { series, reading }
-    }
-}
-
-/// The schema's word for an instrument's kind.
-pub(crate) fn kind(instrument: Instrument) -> Kind {
-    match instrument {
-        Instrument::Counter => Kind::Counter,
-        Instrument::GaugeInteger => Kind::GaugeInteger,
-        Instrument::GaugeFloat => Kind::GaugeFloat,
-        Instrument::Meter => Kind::Meter,
-        Instrument::Histogram => Kind::Histogram,
-        Instrument::Timer => Kind::Timer,
     }
 }
 

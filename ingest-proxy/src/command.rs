@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     time::Duration,
 };
@@ -17,13 +17,13 @@ use undertone_ingest_proxy::{Config, OpenProxy, Proxy, Schemas, front::Progress,
 
 /// How long the end may take: what is queued is written if that is possible, and else kept.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
-/// arti's own messages at `info` are many.
-const LOG_FILTER: &str = "warn,undertone=info,undertone_ingest_proxy=info";
+/// arti's own messages at `info` are many; on a small network `tor_netdir` warns at every circuit.
+const LOG_FILTER: &str = "warn,tor_netdir=error,undertone_ingest_proxy=info";
 
 /// Publishes an onion service, admits sealed telemetry and writes it to InfluxDB or an embedded store.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLE)]
-pub struct Command {
+pub(crate) struct Command {
     #[command(flatten)]
     place: Place,
     #[command(subcommand)]
@@ -85,11 +85,12 @@ impl Place {
 
 impl Command {
     /// Does what was asked for.
-    pub fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<()> {
         let filter = EnvFilter::try_from_env("UNDERTONE_LOG");
         tracing_subscriber::fmt()
             .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(LOG_FILTER)))
             .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
             .init();
         let config = self.place.config()?;
         match self.action {

@@ -8,9 +8,12 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use arti_client::{TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder};
+use arti_client::{
+    HasKind, TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder,
+};
 use futures::StreamExt;
 use safelog::DisplayRedacted;
 use tokio::{
@@ -34,6 +37,9 @@ const NICKNAME: &str = "undertone";
 const STREAMS_PER_CIRCUIT: u32 = 4;
 /// Rendezvous circuits served at once; further ones wait.
 const CIRCUITS_LIMIT: usize = 1_024;
+
+/// Between two attempts to bootstrap, each of which tries for minutes.
+const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
 
 /// A byte stream of a client of the onion service.
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -134,14 +140,17 @@ impl Onion {
         let Some((service, requests)) = launched else {
             return Err(failed("launch the onion service: it is disabled"));
         };
-        let mut bootstrap = client.bootstrap_events();
+        let mut bootstrap_events = client.bootstrap_events();
         let mut states = service.status_events();
         let mut requests = std::pin::pin!(requests);
+        let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
+        let mut is_online = false;
         let mut circuits = JoinSet::new();
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                Some(status) = bootstrap.next() => {
+                () = &mut online, if !is_online => is_online = true,
+                Some(status) = bootstrap_events.next() => {
                     let percent = (status.as_frac() * 100.0) as u8;
                     progress.send_modify(|progress| progress.bootstrap_percent = percent);
                 }
@@ -161,6 +170,14 @@ impl Onion {
         // What was being answered is cut: agents keep what they got no answer for.
         circuits.shutdown().await;
         Ok(())
+    }
+}
+
+/// A launched service waits for Tor; this is what gets Tor going, however long it is blocked.
+async fn bootstrap_until_it_works(client: &TorClient<undertone_tor::TorRuntime>) {
+    while let Err(error) = client.bootstrap().await {
+        tracing::warn!(kind = ?error.kind(), "Tor did not bootstrap; trying again in {BOOTSTRAP_RETRY:?}");
+        tokio::time::sleep(BOOTSTRAP_RETRY).await;
     }
 }
 

@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The harness of the end-to-end tests and of the demo: real servers on free loopback ports, in
+//! temporary folders, gone when the process is.
+//!
+//! [`tor_network`] and [`influxdb2`] are the real things; [`capture`] is a tap that requests are read
+//! from byte by byte; [`janitor`] cleans up however a run ends.
+
+pub mod capture;
+pub mod folder;
+pub mod http;
+pub mod influxdb2;
+pub mod janitor;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod proxy;
+pub mod tor_network;
+pub mod wait;

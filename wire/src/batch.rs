@@ -9,6 +9,12 @@ use crate::{FieldValue, Point, line_protocol, parcel::PAYLOAD_CAPACITY};
 const ZSTD_LINE_PROTOCOL: u8 = 1;
 /// Above it zstd gains little on batches of this size and costs much.
 const LEVEL: i32 = 3;
+/// How every zstd frame begins.
+const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The bits of a frame's descriptor that follow from options, not from the text's length.
+const OPTIONS: u8 = 0b0011_1111;
+/// The options of every frame here: one segment, which says its length; no dictionary, no checksum.
+const ONE_SEGMENT: u8 = 0b0010_0000;
 /// The longest text a batch may decompress to, in bytes.
 const DECODED_LIMIT: usize = 64 * 1024;
 /// The most points a batch may have.
@@ -40,8 +46,8 @@ pub enum DecodeError {
     /// The first byte names no known encoding.
     #[error("unknown encoding")]
     Encoding,
-    /// Not a zstd frame, or one of more than 64 KiB.
-    #[error("not a zstd frame of at most {DECODED_LIMIT} bytes")]
+    /// Not one zstd frame of one segment, or one of more than 64 KiB.
+    #[error("not one zstd frame of at most {DECODED_LIMIT} bytes")]
     Compression,
     /// Not UTF-8.
     #[error("not UTF-8")]
@@ -99,8 +105,7 @@ impl Payload {
         let Some((&ZSTD_LINE_PROTOCOL, frame)) = self.0.split_first() else {
             return Err(DecodeError::Encoding);
         };
-        let text =
-            zstd::bulk::decompress(frame, DECODED_LIMIT).map_err(|_| DecodeError::Compression)?;
+        let text = decompress(frame).ok_or(DecodeError::Compression)?;
         let text = std::str::from_utf8(&text).map_err(|_| DecodeError::Text)?;
         let mut points = Vec::new();
         for line in line_protocol::parse(text) {
@@ -118,6 +123,17 @@ impl Payload {
         }
         Ok(points)
     }
+}
+
+/// The text of exactly one frame. The decoder alone would also take none, several, frames that are
+/// to be skipped and what any of them carries, so that one text had many payloads.
+fn decompress(frame: &[u8]) -> Option<Vec<u8>> {
+    let descriptor = frame.strip_prefix(&MAGIC)?.first()?;
+    let length = zstd::zstd_safe::find_frame_compressed_size(frame).ok()?;
+    if descriptor & OPTIONS != ONE_SEGMENT || length != frame.len() {
+        return None;
+    }
+    zstd::bulk::decompress(frame, DECODED_LIMIT).ok()
 }
 
 impl std::fmt::Debug for Payload {
@@ -159,6 +175,32 @@ mod tests {
     fn a_bomb_is_refused_at_the_limit() {
         let bomb = payload_of(&vec![b'\n'; DECODED_LIMIT + 1]);
         assert_eq!(bomb.decode(), Err(DecodeError::Compression));
+    }
+
+    #[test]
+    fn a_payload_is_exactly_one_frame() {
+        let frame = zstd::bulk::compress(b"m f=1i 0\n", LEVEL).unwrap();
+        let skippable = [0x50, 0x2a, 0x4d, 0x18, 1, 0, 0, 0, b'x'];
+        let mut checksum = zstd::bulk::Compressor::new(LEVEL).unwrap();
+        checksum.include_checksum(true).unwrap();
+        let checksum = checksum.compress(b"m f=1i 0\n").unwrap();
+        let mut streamed = zstd::bulk::Compressor::new(LEVEL).unwrap();
+        streamed.include_contentsize(false).unwrap();
+        let streamed = streamed.compress(b"m f=1i 0\n").unwrap();
+        for (name, bytes) in [
+            ("no frame", vec![]),
+            ("two frames", [&frame[..], &frame].concat()),
+            ("something behind it", [&frame[..], &[0]].concat()),
+            ("a skippable frame", skippable.to_vec()),
+            ("a skippable frame before it", [&skippable[..], &frame].concat()),
+            ("a skippable frame behind it", [&frame[..], &skippable].concat()),
+            ("a checksum", checksum),
+            ("an unknown length", streamed),
+            ("a part of one", frame[..frame.len() - 1].to_vec()),
+        ] {
+            let payload = Payload([&[ZSTD_LINE_PROTOCOL], &bytes[..]].concat());
+            assert_eq!(payload.decode(), Err(DecodeError::Compression), "{name}");
+        }
     }
 
     #[test]

@@ -135,13 +135,17 @@ impl FromStr for Endpoint {
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
         let (onion, port) = match text.rsplit_once(':') {
-            Some((onion, port)) => {
-                (onion, port.parse().ok().filter(|p| *p != 0).ok_or(EndpointError::Port)?)
-            }
+            Some((onion, port)) => (onion, read_port(port).ok_or(EndpointError::Port)?),
             None => (text, DEFAULT_PORT),
         };
         Ok(Self { onion: onion.parse()?, port })
     }
+}
+
+/// A port in digits alone: Rust would take a `+` before them.
+fn read_port(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 impl fmt::Display for Endpoint {
@@ -257,6 +261,7 @@ mod tests {
             (&flipped, EndpointError::Checksum),
             (&format!("{TORPROJECT}:0"), EndpointError::Port),
             (&format!("{TORPROJECT}:http"), EndpointError::Port),
+            (&format!("{TORPROJECT}:+80"), EndpointError::Port),
             (&format!("{TORPROJECT},{OTHER}"), EndpointError::DeploymentMissing),
             (&format!("{TORPROJECT}#abc"), EndpointError::Deployment),
         ] {

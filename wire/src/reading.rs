@@ -270,7 +270,8 @@ fn read_buckets(fields: &mut Fields, delta: i64) -> Option<Distribution> {
     (total == count && agrees(&distribution)).then_some(distribution)
 }
 
-/// Whether extremes and sum are possible for these buckets, of which there is at least one.
+/// Whether extremes and sum are possible for these buckets, of which there is at least one. They
+/// hold at most as many values as an `i64` can count, so nothing here overflows.
 fn agrees(distribution: &Distribution) -> bool {
     let Distribution { sum, min, max, buckets, .. } = distribution;
     let (Some((first, _)), Some((last, _))) = (buckets.first(), buckets.last()) else {
@@ -279,12 +280,15 @@ fn agrees(distribution: &Distribution) -> bool {
     let (mut least, mut most) = (0_i128, 0_i128);
     for (index, count) in buckets {
         let (lower, upper) = buckets::bounds(*index);
-        least += i128::from(lower) * i128::from(*count);
-        most += i128::from(upper) * i128::from(*count);
+        least += i128::from(lower.max(*min)) * i128::from(*count);
+        most += i128::from(upper.min(*max)) * i128::from(*count);
     }
-    buckets::index(*min) == *first
+    // A sum that an `i64` can't hold travels as its nearest end.
+    let possible = least.min(i64::MAX.into())..=most.max(i64::MIN.into());
+    min <= max
+        && buckets::index(*min) == *first
         && buckets::index(*max) == *last
-        && (least..=most).contains(&i128::from(*sum))
+        && possible.contains(&i128::from(*sum))
 }
 
 /// What go-metrics' reporter writes of a histogram, and `sum`.
@@ -374,6 +378,26 @@ mod tests {
             let mut fields = good.clone();
             fields.insert(key.to_owned(), value.clone());
             assert_eq!(Reading::from_fields(Kind::Histogram, &fields), None, "{key}={value:?}");
+        }
+    }
+
+    #[test]
+    fn extremes_and_sum_that_contradict_each_other_are_refused() {
+        // 64 to 67 share a bucket, so that it says nothing about their order.
+        let good = Reading::histogram(3, distribution(&[64, 65, 66])).fields();
+        for (key, value) in [("min", 67), ("max", 63), ("sum", 191), ("sum", 199)] {
+            let mut fields = good.clone();
+            fields.insert(key.to_owned(), FieldValue::Integer(value));
+            assert_eq!(Reading::from_fields(Kind::Histogram, &fields), None, "{key}={value}");
+        }
+    }
+
+    #[test]
+    fn a_sum_beyond_64_bits_is_read_as_it_is_written() {
+        for values in [[i64::MAX; 3], [i64::MIN; 3]] {
+            let reading = Reading::histogram(3, distribution(&values));
+            let read = Reading::from_fields(Kind::Histogram, &reading.fields());
+            assert_eq!(read, Some(reading), "{values:?}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! else in (invariant P2). A tag has a closed list of values and no field is text, so neither can
 //! carry what its author didn't write down. Interval and names are the schema's, not the wire's.
 
+mod declared;
 mod text;
 
 use std::{collections::BTreeMap, time::Duration};

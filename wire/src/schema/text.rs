@@ -224,7 +224,7 @@ outcome = ["ok", "failed"]
             ("Time to answer.", " ", 4, "description"),
             ("outcome =", "session =", 4, "tags"),
             ("\"failed\"", "\"a b\"", 4, "tags"),
-            ("kind =", "kin =", 5, ""),
+            ("kind =", "kin =", 6, ""),
         ] {
             let error = Schema::from_toml(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert_eq!((error.line, error.key.as_str()), (Some(line), key), "{to}: {error}");

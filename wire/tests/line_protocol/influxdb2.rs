@@ -10,6 +10,7 @@ use std::thread;
 use serde_json::{Value, json};
 use undertone_wire::{FieldValue, Point};
 
+use crate::go_program;
 use crate::peers::Reading;
 
 /// What InfluxDB 2 reads in each text.
@@ -32,41 +33,10 @@ pub(crate) fn read_all(texts: &[String]) -> Vec<Reading> {
     readings
 }
 
-/// The program, built once in each test run; Go's cache makes that quick.
+/// The program, built once in each test run.
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let program = cache_folder().join("undertone").join("parse-lines");
-        let built = Command::new(go())
-            .args(["build", "-buildvcs=false", "-o"])
-            .arg(&program)
-            .arg("./cmd/parse-lines")
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/go"))
-            .status()
-            .expect("go starts");
-        assert!(built.success(), "building tests/go/cmd/parse-lines failed; see Go's output above");
-        program
-    })
-}
-
-fn go() -> PathBuf {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths)
-        .map(|folder| folder.join("go"))
-        .chain([PathBuf::from("/usr/local/go/bin/go")])
-        .find(|path| path.is_file())
-        .expect(
-            "this test compares with InfluxDB 2's own parser, which is written in Go: \
-             install Go 1.23 or newer (https://go.dev/dl) so that `go` is on PATH",
-        )
-}
-
-fn cache_folder() -> PathBuf {
-    std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cache")))
-        .expect("HOME or XDG_CACHE_HOME is set")
+    PROGRAM.get_or_init(|| go_program::build("parse-lines", "InfluxDB 2's own parser"))
 }
 
 fn reading(answer: &str) -> Reading {

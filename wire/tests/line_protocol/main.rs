@@ -6,6 +6,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
 
+#[path = "../support/go_program.rs"]
+mod go_program;
 mod influxdb2;
 mod peers;
 mod properties;
