@@ -58,9 +58,9 @@ pub(crate) struct Running {
 pub enum State {
     /// Nothing, and it never will: it has no thread, no file and no connection.
     Off(OffReason),
-    /// Finding its way into the Tor network.
+    /// Nothing has been pushed yet: Tor finds its way into the network, or no slot has come.
     Bootstrapping,
-    /// All is well.
+    /// The last push was taken.
     Quiet,
     /// The last push failed; the next slot tries again.
     Failing(FailureKind),
@@ -227,6 +227,10 @@ impl AgentBuilder {
             return Ok(Agent { registry, shared, session: None, running: None });
         }
 
+        let transport = match self.transport {
+            Some(transport) => transport,
+            None => default_transport()?,
+        };
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("undertone")
@@ -235,10 +239,6 @@ impl AgentBuilder {
             .map_err(|error| {
                 Error::new(ErrorKind::Resources, "the agent's runtime").because(error)
             })?;
-        let transport = match self.transport {
-            Some(transport) => transport,
-            None => default_transport()?,
-        };
         // The runtime must not be dropped where the host may be inside a runtime of its own.
         let transport = match transport.open(runtime.handle(), self.data_dir) {
             Ok(transport) => transport,

@@ -110,3 +110,81 @@ impl Interval {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use undertone_wire::{FieldValue, reading::Reading, schema::Schema};
+
+    use super::*;
+    use crate::{gate::Gate, snapshot::Sample};
+
+    fn gate(counters: usize) -> Gate {
+        let mut schema = "namespace = \"app\"\n".to_owned();
+        for number in 0..counters {
+            schema += &format!(
+                "[[measurement]]\nname = \"n{}\"\nkind = \"counter\"\ndescription = \"A counter.\"\n",
+                scrambled(number)
+            );
+        }
+        Gate::new(Arc::new(Schema::from_toml(&schema).unwrap()))
+    }
+
+    /// Different for each number, and hard to compress.
+    fn scrambled(number: usize) -> String {
+        format!("{:x}", (number as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// Adds an interval in which each counter counted 1.
+    fn add(batch: &mut Batch, gate: &mut Gate, counters: usize, interval: i64) {
+        let samples = (0..counters).map(|number| Sample {
+            series: Series {
+                measurement: format!("app.n{}.count", scrambled(number)),
+                tags: BTreeMap::new(),
+            },
+            reading: Reading::counter(interval, 1),
+        });
+        batch.add(samples.filter_map(|sample| gate.pass(sample)).collect());
+    }
+
+    fn deltas(points: &[Point]) -> i64 {
+        let delta = |point: &Point| match point.fields["delta"] {
+            FieldValue::Integer(delta) => delta,
+            _ => 0,
+        };
+        points.iter().map(delta).sum()
+    }
+
+    #[test]
+    fn what_fits_keeps_its_intervals() {
+        let (mut batch, mut gate) = (Batch::default(), gate(2));
+        (1..=3).for_each(|interval| add(&mut batch, &mut gate, 2, interval));
+        let points = batch.cut().payload.decode().unwrap();
+        let before: Vec<Option<i64>> = points.iter().map(|point| point.timestamp).collect();
+        assert_eq!(before, [Some(2), Some(2), Some(1), Some(1), Some(0), Some(0)]);
+        assert_eq!(batch.cut(), Batch::default().cut(), "a cut leaves nothing behind");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_merged_and_every_count_is_kept() {
+        for (counters, intervals) in [(60, 40), (100, 7), (3, 1_000), (80, 1)] {
+            let (mut batch, mut gate) = (Batch::default(), gate(counters));
+            (1..=intervals).for_each(|interval| add(&mut batch, &mut gate, counters, interval));
+            let cut = batch.cut();
+            assert_eq!(cut.dropped, 0);
+            assert_eq!(deltas(&cut.payload.decode().unwrap()), counters as i64 * intervals);
+        }
+    }
+
+    #[test]
+    fn d4_what_does_not_fit_at_all_is_dropped_and_counted() {
+        let (mut batch, mut gate) = (Batch::default(), gate(600));
+        (1..=8).for_each(|interval| add(&mut batch, &mut gate, 600, interval));
+        let cut = batch.cut();
+        let kept = cut.payload.decode().unwrap();
+        assert!(cut.dropped > 0 && !kept.is_empty());
+        assert_eq!(kept.len() + cut.dropped, 600);
+        assert_eq!(deltas(&kept), 8 * kept.len() as i64);
+    }
+}

@@ -52,8 +52,6 @@ pub enum OffReason {
     NoConsent,
     /// `DO_NOT_TRACK` is set.
     DoNotTrack,
-    /// It was shut down.
-    ShutDown,
 }
 
 #[cfg(test)]

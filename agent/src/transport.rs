@@ -107,9 +107,6 @@ pub(crate) trait Connect: Send + Sync {
 
     /// Gets ready for the first connection; how well that went shows when one is made.
     fn warm_up(&self) -> Pending<'_, ()>;
-
-    /// Whether connections can be made now.
-    fn is_ready(&self) -> bool;
 }
 
 /// Why no stream could be opened.

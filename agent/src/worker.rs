@@ -147,9 +147,6 @@ impl Worker {
         let endpoint = self.endpoints.choose(&mut self.randomness).cloned();
         let isolation = self.session.isolation;
         let oldest = self.spool.oldest(now).map(|(parcel, age)| (parcel.clone(), age));
-        if !self.transport.is_ready() {
-            self.shared.enter(State::Bootstrapping);
-        }
         Box::pin(async move {
             match (endpoint, oldest) {
                 (Some(endpoint), Some((parcel, age))) => {

@@ -108,14 +108,6 @@ impl Connect for Embedded {
             }
         })
     }
-
-    fn is_ready(&self) -> bool {
-        self.running.try_lock().is_ok_and(|running| {
-            running
-                .as_ref()
-                .is_some_and(|running| running.client.bootstrap_status().ready_for_traffic())
-        })
-    }
 }
 
 impl From<TorErrorKind> for ConnectError {

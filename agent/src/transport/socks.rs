@@ -42,8 +42,4 @@ impl Connect for Socks {
     fn warm_up(&self) -> Pending<'_, ()> {
         Box::pin(async {})
     }
-
-    fn is_ready(&self) -> bool {
-        true
-    }
 }
