@@ -5,15 +5,16 @@ CARGO_FLAGS := --workspace --locked
 export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint build setup-demo setup-test clean
+.NOTPARALLEL:
+.PHONY: help demo test lint build influxd setup-demo setup-test clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: setup-demo build ## Private Tor network, proxy, three file servers, a live table (DEMO_SECONDS=n, TOR=public)
-	@target/debug/undertone-demo
+	@$${CARGO_TARGET_DIR:-target}/debug/undertone-demo
 
-test: setup-test build lint ## All tests, end to end through a private Tor network
+test: setup-test influxd build lint ## All tests, end to end through a private Tor network
 	cargo test $(CARGO_FLAGS)
 
 lint: ## Formatting and clippy, warnings are errors
@@ -22,6 +23,11 @@ lint: ## Formatting and clippy, warnings are errors
 
 build: ## Binaries and examples
 	cargo build $(CARGO_FLAGS) --bins --examples
+
+# Before the tests, which have deadlines: building it takes minutes of all cores, once.
+influxd:
+	@[ -n "$$UNDERTONE_INFLUXD" ] || influxd version 2>&1 | grep -qE '^InfluxDB (v?2\.|dev)' \
+		|| tests/go/build-influxd.sh >/dev/null
 
 setup-demo:
 	@tests/tools/install.sh demo

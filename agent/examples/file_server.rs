@@ -48,8 +48,9 @@ struct Arguments {
     /// Where to listen
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// What `undertone-ingest-proxy address` prints; without it, nothing is reported
+    /// What `undertone-ingest-proxy address` prints
     #[arg(long)]
+    #[arg(required_unless_present = "schema")]
     ingest: Option<Ingest>,
     /// Where Tor keeps its state
     #[arg(long, default_value = "file-server-data")]
@@ -73,7 +74,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL);
+    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?;
     if arguments.schema {
         print!("{}", schema.to_toml());
         return Ok(());
@@ -83,10 +84,11 @@ fn main() -> Result<()> {
         Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
         None => String::new(),
     };
+    let rhythm = Duration::try_from_secs_f64(arguments.rhythm).context("--rhythm")?;
     let ingest = arguments.ingest.context("--ingest says where to report")?;
     let agent = Agent::builder(ingest)
         .schema(schema)
-        .profile(Profile::Fleet(Rhythm::every(Duration::from_secs_f64(arguments.rhythm))))
+        .profile(Profile::Fleet(Rhythm::every(rhythm)))
         .consent(Consent::file(arguments.consent))
         .transport(Transport::embedded_with(tor))
         .data_dir(arguments.data_dir)

@@ -4,8 +4,9 @@
 //! wrong after the start shows in [`Agent::state`] and nowhere else. It runs on a tokio runtime of its
 //! own, whose end is the one sure way to stop Tor.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{panic, path::PathBuf, sync::Arc, time::Duration};
 
+use rand::seq::IndexedRandom;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
@@ -47,9 +48,13 @@ pub struct Agent {
     running: Option<Running>,
 }
 
+/// The agent's task and the runtime that it lives on.
+///
+/// Dropping it stops both without waiting: the host may be inside a runtime of its own, where a
+/// runtime that is dropped in order panics.
 pub(crate) struct Running {
-    pub(crate) runtime: Runtime,
-    pub(crate) stop: mpsc::Sender<Stop>,
+    runtime: Option<Runtime>,
+    stop: mpsc::Sender<Stop>,
 }
 
 /// What an agent is doing.
@@ -87,7 +92,6 @@ pub struct Statistics {
 }
 
 /// Collects what an agent needs; made by [`Agent::builder`].
-#[derive(Debug)]
 pub struct AgentBuilder {
     ingest: Ingest,
     schema: Option<Result<Schema, SchemaError>>,
@@ -141,15 +145,32 @@ impl Agent {
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
     ///
     /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
-    pub fn shutdown(mut self, limit: std::time::Duration) -> Shutdown {
+    pub fn shutdown(mut self, limit: Duration) -> Shutdown {
         Shutdown::begin(self.running.take(), limit)
     }
 }
 
-impl Drop for Agent {
+impl Running {
+    /// Tells the task to stop. What is returned closes, or is sent to, when it has.
+    pub(crate) fn stop(&self) -> std::sync::mpsc::Receiver<()> {
+        let (told, stopped) = std::sync::mpsc::channel();
+        // A task that is gone needs not be told.
+        let _ = self.stop.try_send(Stop(told));
+        stopped
+    }
+
+    /// Ends the runtime, and with it Tor; what still runs at the limit is left to itself.
+    pub(crate) fn end(mut self, limit: Duration) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_timeout(limit);
+        }
+    }
+}
+
+impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.runtime.shutdown_background();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
         }
     }
 }
@@ -157,6 +178,12 @@ impl Drop for Agent {
 impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent").field("state", &self.state()).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for AgentBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentBuilder").field("profile", &self.profile).finish_non_exhaustive()
     }
 }
 
@@ -231,32 +258,34 @@ impl AgentBuilder {
             Some(transport) => transport,
             None => default_transport()?,
         };
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("undertone")
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Resources, "the agent's runtime").because(error)
-            })?;
-        // The runtime must not be dropped where the host may be inside a runtime of its own.
-        let transport = match transport.open(runtime.handle(), self.data_dir) {
-            Ok(transport) => transport,
-            Err(error) => {
-                runtime.shutdown_background();
-                return Err(error);
-            }
-        };
+        let no_runtime = || Error::new(ErrorKind::Resources, "start the agent's runtime");
+        // tokio panics where the system has no thread left; a host must not.
+        let runtime = panic::catch_unwind(|| {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(THREADS).thread_name("undertone").enable_all().build()
+        });
+        let runtime = runtime
+            .map_err(|_| no_runtime().because("no thread is left"))?
+            .map_err(|error| no_runtime().because(error))?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = mpsc::channel(1);
+        let running = Running { runtime: Some(runtime), stop };
+        let transport = transport.open(&handle, self.data_dir)?;
         let shared = Arc::new(Shared::new(State::Bootstrapping));
         let clock = self.clock;
         let now = clock.now();
-        let session = Session::new(self.ingest.deployment, now, clock.randomness());
+        let mut randomness = clock.randomness();
+        // One for all of a run: two proxies would each admit a parcel that went to both.
+        let endpoint = self.ingest.endpoints.choose(&mut randomness).cloned().ok_or_else(|| {
+            Error::new(ErrorKind::Incomplete, "an agent needs an onion address to report to")
+        })?;
+        let session = Session::new(self.ingest.deployment, clock.randomness());
         let id = session.id();
         let worker = Worker {
             profile: self.profile,
-            endpoints: self.ingest.endpoints,
+            endpoint,
             transport,
-            snapshots: Snapshots::new(registry.clone()),
+            snapshots: Snapshots::new(registry.clone(), schema.interval()),
             batch: Batch::default(),
             session,
             spool: Spool::default(),
@@ -267,13 +296,11 @@ impl AgentBuilder {
                 clock.randomness(),
             ),
             gate: Gate::new(Arc::new(schema)),
-            randomness: clock.randomness(),
             clock,
             shared: Arc::clone(&shared),
         };
-        let (stop, stopped) = mpsc::channel(1);
-        runtime.spawn(worker.run(stopped));
-        Ok(Agent { registry, shared, session: Some(id), running: Some(Running { runtime, stop }) })
+        handle.spawn(worker.run(stopped));
+        Ok(Agent { registry, shared, session: Some(id), running: Some(running) })
     }
 }
 

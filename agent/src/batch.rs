@@ -59,7 +59,9 @@ impl Batch {
                 Ok(payload) => break payload,
                 Err(EncodeError::TooLong) if self.intervals.len() > 1 => self.merge(),
                 // One interval left: whole series go, last names first, a tenth at a time.
-                Err(_) => dropped += self.drop_some(),
+                Err(_) if !self.intervals.is_empty() => dropped += self.drop_some(),
+                // Not even nothing can be encoded: no memory is left.
+                Err(_) => break Payload::default(),
             }
         };
         self.intervals.clear();
@@ -93,7 +95,7 @@ impl Batch {
             interval.readings.pop_last();
         }
         if interval.readings.is_empty() {
-            self.intervals.clear();
+            self.intervals.pop();
         }
         some
     }

@@ -20,8 +20,6 @@ pub enum ErrorKind {
     Schema,
     /// Tor's configuration isn't one.
     TorConfiguration,
-    /// The data folder can't be made, written or locked.
-    DataFolder,
     /// No thread or file descriptor is left for the agent's runtime.
     Resources,
     /// Something that must be set before the start wasn't.
@@ -47,17 +45,13 @@ impl Error {
 
     /// Whether the same start may succeed later.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, ErrorKind::DataFolder | ErrorKind::Resources)
+        self.kind == ErrorKind::Resources
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.context)?;
-        match &self.source {
-            Some(source) => write!(f, ": {source}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.context)
     }
 }
 

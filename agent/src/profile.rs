@@ -3,6 +3,11 @@
 
 use std::time::Duration;
 
+/// A shorter rhythm would keep a core busy; one of zero for ever.
+const SHORTEST: Duration = Duration::from_millis(50);
+/// A longer one would outlast what the proxy remembers of parcels.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
 /// For whom an agent measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -35,7 +40,10 @@ impl Rhythm {
     };
 
     /// A rhythm for a fleet: a cut every `mean` or so, with slots a quarter closer together.
+    ///
+    /// Means from 50 ms to a day are kept; others become the nearest of these.
     pub fn every(mean: Duration) -> Self {
+        let mean = mean.clamp(SHORTEST, LONGEST);
         Self { cut_mean: mean, slot_mean: mean * 3 / 4, slot_limit: mean * 9 / 4 }
     }
 }
@@ -44,7 +52,11 @@ impl Profile {
     pub(crate) fn rhythm(self) -> Rhythm {
         match self {
             Self::Anonymous => Rhythm::ANONYMOUS,
-            Self::Fleet(rhythm) => rhythm,
+            Self::Fleet(Rhythm { cut_mean, slot_mean, slot_limit }) => Rhythm {
+                cut_mean: cut_mean.clamp(SHORTEST, LONGEST),
+                slot_mean: slot_mean.clamp(SHORTEST, LONGEST),
+                slot_limit: slot_limit.clamp(SHORTEST, LONGEST),
+            },
         }
     }
 

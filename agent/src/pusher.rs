@@ -95,10 +95,8 @@ async fn exchange(
     tokio::select! {
         biased;
         status = &mut answer => status,
-        ended = connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(error),
-        },
+        // However the connection ended, an answer that came is there; else the sender says so.
+        _ = connection => answer.await,
     }
 }
 

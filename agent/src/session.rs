@@ -8,10 +8,7 @@ use undertone_wire::{
     session::{SessionId, SessionKey},
 };
 
-use crate::{
-    clock::{Moment, Randomness},
-    transport::Isolation,
-};
+use crate::{clock::Randomness, transport::Isolation};
 
 /// A session with what belongs to it alone.
 #[derive(Debug)]
@@ -20,19 +17,18 @@ pub(crate) struct Session {
     deployment: DeploymentId,
     /// Keeps this session's circuits apart from all others.
     pub(crate) isolation: Isolation,
-    pub(crate) began: Moment,
     randomness: Randomness,
 }
 
 impl Session {
-    pub(crate) fn new(deployment: DeploymentId, now: Moment, mut randomness: Randomness) -> Self {
+    pub(crate) fn new(deployment: DeploymentId, mut randomness: Randomness) -> Self {
         let mut seed = [0; 32];
         randomness.fill_bytes(&mut seed);
         let key = SessionKey::from_seed(&seed);
         seed.fill(0);
         let mut isolation = [0; 16];
         randomness.fill_bytes(&mut isolation);
-        Self { key, deployment, isolation: Isolation(isolation), began: now, randomness }
+        Self { key, deployment, isolation: Isolation(isolation), randomness }
     }
 
     /// The tag under which this session stands in the database.

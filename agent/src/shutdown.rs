@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{agent::Running, worker::Stop};
+use crate::agent::Running;
+
+/// As good as no limit: a time that can be added to every other.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// A shutdown that is under way. It goes on if this is dropped.
 ///
@@ -26,21 +29,18 @@ impl Shutdown {
     pub(crate) fn begin(running: Option<Running>, limit: Duration) -> Self {
         let (told, done) = mpsc::channel();
         let (told_async, done_async) = oneshot::channel();
-        let end = Instant::now() + limit;
-        if let Some(Running { runtime, stop }) = running {
-            // A thread, since neither may the caller be blocked nor can a runtime end itself.
+        let end = Instant::now() + limit.min(LONGEST);
+        if let Some(running) = running {
+            // A thread, since neither may the caller be blocked nor can a runtime end itself. It
+            // keeps its own time: the runtime's timers stand still while something blocks there.
             let ended = thread::Builder::new().name("undertone-stop".to_owned()).spawn(move || {
-                let (drained, when_drained) = oneshot::channel();
-                if stop.try_send(Stop(drained)).is_ok() {
-                    runtime.block_on(async {
-                        // Past the limit, what isn't drained is left.
-                        let _ = tokio::time::timeout_at(end.into(), when_drained).await;
-                    });
-                }
-                runtime.shutdown_timeout(end.saturating_duration_since(Instant::now()));
+                let left = || end.saturating_duration_since(Instant::now());
+                // Past the limit, what isn't drained is left.
+                let _ = running.stop().recv_timeout(left());
+                running.end(left());
                 drop((told, told_async));
             });
-            // Without a thread left, the runtime went down with the closure, in the background.
+            // Without a thread left, all of it went down with the closure, in the background.
             drop(ended);
         }
         Self { done, done_async }

@@ -29,12 +29,14 @@ pub(crate) struct Sample {
 #[derive(Debug)]
 pub(crate) struct Snapshots {
     registry: Registry,
+    interval: Duration,
+    taken: u32,
     counted: BTreeMap<Series, i64>,
 }
 
 impl Snapshots {
-    pub(crate) fn new(registry: Registry) -> Self {
-        Self { registry, counted: BTreeMap::new() }
+    pub(crate) fn new(registry: Registry, interval: Duration) -> Self {
+        Self { registry, interval, taken: 0, counted: BTreeMap::new() }
     }
 
     /// Five seconds have passed.
@@ -42,9 +44,13 @@ impl Snapshots {
         self.registry.tick();
     }
 
-    /// Ends an interval. `elapsed` is the time since the session began.
-    pub(crate) fn take(&mut self, elapsed: Duration) -> Vec<Sample> {
-        let read = self.registry.read(elapsed);
+    /// Ends an interval.
+    ///
+    /// Mean rates are over whole intervals, not over measured time: a rate that knew the time exactly
+    /// would tell it, and with it this machine's clock drift (invariant P6).
+    pub(crate) fn take(&mut self) -> Vec<Sample> {
+        self.taken = self.taken.saturating_add(1);
+        let read = self.registry.read(self.interval.saturating_mul(self.taken));
         read.into_iter().map(|reading| self.sample(reading)).collect()
     }
 

@@ -35,12 +35,18 @@ impl Spool {
         self.waiting.push_back(Waiting { parcel, sealed: now });
     }
 
-    /// The oldest parcel that isn't too old, with its age.
-    pub(crate) fn oldest(&mut self, now: Moment) -> Option<(&Parcel, Age)> {
+    /// The oldest parcel that isn't too old, with its age; if none waits, a new one, which then
+    /// waits like any other.
+    pub(crate) fn oldest_or(&mut self, now: Moment, new: impl FnOnce() -> Parcel) -> (Parcel, Age) {
         while self.waiting.front().is_some_and(|oldest| now - oldest.sealed > AGE_LIMIT) {
             self.drop_oldest();
         }
-        self.waiting.front().map(|oldest| (&oldest.parcel, Age::of(now - oldest.sealed)))
+        if let Some(oldest) = self.waiting.front() {
+            return (oldest.parcel.clone(), Age::of(now - oldest.sealed));
+        }
+        let parcel = new();
+        self.add(parcel.clone(), now);
+        (parcel, Age::default())
     }
 
     /// Forgets a parcel whose fate is decided.
@@ -84,7 +90,7 @@ mod tests {
             spool.add(parcel(number), Duration::ZERO);
         }
         assert_eq!((spool.len(), spool.dropped()), (256, 44));
-        assert_eq!(spool.oldest(Duration::ZERO).unwrap().0.id(), parcel(44).id());
+        assert_eq!(spool.oldest_or(Duration::ZERO, || parcel(999)).0.id(), parcel(44).id());
     }
 
     #[test]
@@ -93,7 +99,7 @@ mod tests {
         spool.add(parcel(1), Duration::ZERO);
         spool.add(parcel(2), Duration::from_secs(3_600));
         let now = Duration::from_secs(24 * 3_600 + 1);
-        let (oldest, age) = spool.oldest(now).unwrap();
+        let (oldest, age) = spool.oldest_or(now, || parcel(999));
         assert_eq!((oldest.id(), age), (parcel(2).id(), Age(6 * 23)));
         assert_eq!(spool.dropped(), 1);
     }

@@ -8,14 +8,13 @@ use std::{
     time::Duration,
 };
 
-use rand::seq::IndexedRandom;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use undertone_wire::{endpoint::Endpoint, parcel::ParcelId};
 
 use crate::{
     agent::{State, Statistics},
     batch::Batch,
-    clock::{Clock, Hold, Randomness},
+    clock::{Clock, Hold},
     gate::Gate,
     profile::Profile,
     pusher::{FailureKind, Outcome, push},
@@ -36,7 +35,7 @@ type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
 pub(crate) struct Worker {
     pub(crate) clock: Clock,
     pub(crate) profile: Profile,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) endpoint: Endpoint,
     pub(crate) transport: Arc<dyn Connect>,
     pub(crate) snapshots: Snapshots,
     pub(crate) gate: Gate,
@@ -44,7 +43,6 @@ pub(crate) struct Worker {
     pub(crate) session: Session,
     pub(crate) spool: Spool,
     pub(crate) schedule: Schedule,
-    pub(crate) randomness: Randomness,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -56,7 +54,7 @@ pub(crate) struct Shared {
 }
 
 /// The request to stop; answered when what had to be done is done.
-pub(crate) struct Stop(pub(crate) oneshot::Sender<()>);
+pub(crate) struct Stop(pub(crate) std::sync::mpsc::Sender<()>);
 
 impl Worker {
     /// Works until it is told to stop.
@@ -116,8 +114,7 @@ impl Worker {
     }
 
     fn snapshot(&mut self) {
-        let elapsed = self.clock.now().saturating_sub(self.session.began);
-        let samples = self.snapshots.take(elapsed);
+        let samples = self.snapshots.take();
         let declared = samples.into_iter().filter_map(|sample| self.gate.pass(sample)).collect();
         self.batch.add(declared);
         let refused = self.gate.refused().values().sum();
@@ -137,25 +134,20 @@ impl Worker {
 
     /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
     fn push(&mut self) -> Pushing {
-        let now = self.clock.now();
-        if self.spool.oldest(now).is_none() {
-            let chaff = Batch::default().cut();
-            self.spool.add(self.session.seal(&chaff.payload), now);
-        }
+        let session = &mut self.session;
+        let (parcel, age) = self
+            .spool
+            .oldest_or(self.clock.now(), || session.seal(&Batch::default().cut().payload));
+        self.publish(|statistics, spool| {
+            statistics.parcels_waiting = spool.len();
+            statistics.parcels_dropped = spool.dropped();
+        });
         let hold = self.clock.hold();
         let transport = Arc::clone(&self.transport);
-        let endpoint = self.endpoints.choose(&mut self.randomness).cloned();
-        let isolation = self.session.isolation;
-        let oldest = self.spool.oldest(now).map(|(parcel, age)| (parcel.clone(), age));
+        let (endpoint, isolation) = (self.endpoint.clone(), self.session.isolation);
         Box::pin(async move {
-            match (endpoint, oldest) {
-                (Some(endpoint), Some((parcel, age))) => {
-                    let outcome = push(&*transport, &endpoint, isolation, &parcel, age).await;
-                    (parcel.id(), outcome, hold)
-                }
-                // Neither can be missing: an ingest string has an endpoint, and chaff was added.
-                _ => (ParcelId([0; 16]), Outcome::Failed(FailureKind::Endpoint), hold),
-            }
+            let outcome = push(&*transport, &endpoint, isolation, &parcel, age).await;
+            (parcel.id(), outcome, hold)
         })
     }
 

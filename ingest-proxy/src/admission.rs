@@ -7,10 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -46,7 +43,7 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Admission {
     deployment: DeploymentId,
-    schemas: RwLock<Arc<Schemas>>,
+    schemas: Schemas,
     queue: Queue,
     malformed: AtomicU64,
     undecided: AtomicU64,
@@ -56,7 +53,7 @@ impl Admission {
     pub(crate) fn new(deployment: DeploymentId, schemas: Schemas, queue: Queue) -> Self {
         Self {
             deployment,
-            schemas: RwLock::new(Arc::new(schemas)),
+            schemas,
             queue,
             malformed: AtomicU64::new(0),
             undecided: AtomicU64::new(0),
@@ -80,8 +77,8 @@ impl Admission {
         };
         match self.queue.admit(admission).await {
             Ok(_) => Verdict::Taken,
-            Err(error) => {
-                tracing::error!(%error, "a parcel could not be stored");
+            // The queue has logged why.
+            Err(_) => {
                 self.undecided.fetch_add(1, Ordering::Relaxed);
                 Verdict::Undecided
             }
@@ -105,12 +102,11 @@ impl Admission {
 
     /// What is stored of a verified parcel.
     fn check(&self, unsealed: &Unsealed, points: Vec<Point>, now: SystemTime) -> queue::Admission {
-        let schemas = Arc::clone(&self.schemas.read().unwrap_or_else(|lock| lock.into_inner()));
         let session = unsealed.session.id();
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut admitted = Vec::with_capacity(points.len());
         for point in points {
-            match read(point, &schemas, session, unsealed.age, now) {
+            match read(point, &self.schemas, session, unsealed.age, now) {
                 Ok(point) => admitted.push(point),
                 Err(reason) => *refused.entry(reason).or_default() += 1,
             }

@@ -119,6 +119,7 @@ impl Command {
 async fn run(config: Config) -> Result<()> {
     let mut interrupt = signal(SignalKind::interrupt()).context("listen for Ctrl-C")?;
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     let proxy = OpenProxy::open(config).await?;
     println!("{}", proxy.ingest());
     let mut proxy = proxy.start();
@@ -127,6 +128,7 @@ async fn run(config: Config) -> Result<()> {
         ended = proxy.ended() => ended.context("the onion service ended"),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
         () = tell(progress) => Ok(()),
     };
     proxy.shutdown(SHUTDOWN_LIMIT).await;

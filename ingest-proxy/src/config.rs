@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,14 +70,14 @@ struct RawConfig {
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawQueue {
-    max_bytes: Option<u64>,
-    max_age_hours: Option<u32>,
+    max_bytes: Option<NonZeroU64>,
+    max_age_hours: Option<NonZeroU32>,
 }
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
 enum RawSink {
-    Embedded { name: String, max_bytes: Option<u64>, max_age_days: Option<u32> },
+    Embedded { name: String, max_bytes: Option<NonZeroU64>, max_age_days: Option<NonZeroU32> },
     InfluxDb2 { name: String, url: String, org: String, bucket: String, token_file: PathBuf },
 }
 
@@ -140,10 +141,10 @@ impl Config {
                 })?);
         }
         if let Some(bytes) = raw.queue.max_bytes {
-            config.queue.bytes = bytes;
+            config.queue.bytes = bytes.get();
         }
         if let Some(hours) = raw.queue.max_age_hours {
-            config.queue.age = Duration::from_secs(u64::from(hours) * 3_600);
+            config.queue.age = Duration::from_secs(u64::from(hours.get()) * 3_600);
         }
         if !raw.sinks.is_empty() {
             config.sinks.clear();
@@ -154,6 +155,14 @@ impl Config {
                 .into_inner()
                 .checked(folder)
                 .map_err(|(key, what)| at(key, span.clone(), what))?;
+            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            if sink.name.is_empty() || !sink.name.chars().all(plain) {
+                return Err(at("name", span, "letters, digits, - and _".to_owned()));
+            }
+            let embedded = |sink: &SinkConfig| matches!(sink.target, Target::Embedded(_));
+            if embedded(&sink) && config.sinks.iter().any(embedded) {
+                return Err(at("type", span, "there is one embedded store".to_owned()));
+            }
             if config.sinks.iter().any(|other| other.name == sink.name) {
                 return Err(at(
                     "name",
@@ -173,9 +182,9 @@ impl RawSink {
         match self {
             Self::Embedded { name, max_bytes, max_age_days } => {
                 let mut limits = EmbeddedLimits::default();
-                limits.bytes = max_bytes.unwrap_or(limits.bytes);
+                limits.bytes = max_bytes.map_or(limits.bytes, NonZeroU64::get);
                 if let Some(days) = max_age_days {
-                    limits.age = Duration::from_secs(u64::from(days) * 24 * 3_600);
+                    limits.age = Duration::from_secs(u64::from(days.get()) * 24 * 3_600);
                 }
                 Ok(SinkConfig { name, target: Target::Embedded(limits) })
             }
@@ -211,7 +220,7 @@ mod tests {
 
     #[test]
     fn mistakes_name_line_and_key() {
-        let two = "[[sink]]\nname = \"a\"\ntype = \"embedded\"\n\n[[sink]]\nname = \"a\"\ntype = \"embedded\"\n";
+        let two = "[[sink]]\nname = \"a\"\ntype = \"embedded\"\n\n[[sink]]\nname = \"b\"\ntype = \"embedded\"\n";
         let influx = "[[sink]]\nname = \"a\"\ntype = \"influxdb2\"\nurl = \"http://x\"\norg = \"o\"\n\
                       bucket = \"b\"\ntoken_file = \"nowhere\"\n";
         for (text, line, key) in [
@@ -219,7 +228,9 @@ mod tests {
             ("deployment = \"abc\"", "line 1", "`deployment`"),
             ("\n\nport = 80", "line 3", "`port`"),
             ("[queue]\nmax_bytes = -1", "line 2", "max_bytes"),
-            (two, "line 5", "`name`"),
+            (two, "line 5", "`type`"),
+            (&two.replace("\"a\"", "\"a b\""), "line 1", "`name`"),
+            ("[queue]\nmax_age_hours = 0", "line 2", "max_age_hours"),
             (influx, "line 1", "`token_file`"),
         ] {
             let error = parse(text).unwrap_err();

@@ -5,7 +5,6 @@
 //! types.
 
 use std::{
-    os::unix::fs::DirBuilderExt,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -18,8 +17,9 @@ use futures::StreamExt;
 use safelog::DisplayRedacted;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinSet,
+    time::timeout,
 };
 use tor_cell::relaycell::msg::Connected;
 use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
@@ -29,14 +29,29 @@ use undertone_wire::{
     session::SessionPublicKey,
 };
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    sqlite::make_private_folder,
+    writer::stopped,
+};
 
 /// Under this name arti keeps the service's keys; changing it would change the address.
 const NICKNAME: &str = "undertone";
+/// Below the user's configuration: an onion service is worth its guards' discovery (invariant S7).
+const DEFAULTS: &str = "vanguards.mode = \"full\"\n";
 /// Open streams on one circuit; arti ends a circuit that has more. An agent has one.
 const STREAMS_PER_CIRCUIT: u32 = 4;
-/// Rendezvous circuits served at once; further ones wait.
-const CIRCUITS_LIMIT: usize = 1_024;
+/// Streams answered at once; further ones wait.
+const STREAMS_LIMIT: usize = 1_024;
+/// Rendezvous circuits held at once; further ones wait. An agent keeps one for as long as it lives.
+const CIRCUITS_LIMIT: usize = 16_384;
+/// A circuit that has brought no verified parcel is ended after this.
+const PROOF_LIMIT: Duration = Duration::from_secs(60);
+/// At the end, what is being answered may take this long.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// A circuit without a new stream is ended after this; an agent's streams are at most 9 minutes apart.
+const CIRCUIT_IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Between two attempts to bootstrap, each of which tries for minutes.
 const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
@@ -62,6 +77,11 @@ pub(crate) struct Circuit {
 }
 
 impl Circuit {
+    /// Whether it has brought a verified parcel.
+    fn is_proven(&self) -> bool {
+        self.session.get().is_some()
+    }
+
     /// Whether this is the circuit's only session so far (invariant P7).
     pub(crate) fn belongs_to(&self, session: SessionPublicKey) -> bool {
         *self.session.get_or_init(|| session) == session
@@ -84,12 +104,15 @@ impl Onion {
     /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
     pub fn open(folder: &Path, tor: &str) -> Result<Self, Error> {
         let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| {
-            Error::new(ErrorKind::Storage, format!("make {}", folder.display())).because(error)
-        })?;
+        make_private_folder(folder)
+            .map_err(|error| Error::new(ErrorKind::Storage, "open Tor's folder").because(error))?;
         let folder = folder.canonicalize().map_err(|e| failed("find Tor's folder").because(e))?;
-        let tor = undertone_tor::configuration(tor, &folder.join("state"), &folder.join("cache"))
-            .map_err(|error| failed("read `[tor]`").because(error))?;
+        let tor = undertone_tor::configuration(
+            &[DEFAULTS, tor],
+            &folder.join("state"),
+            &folder.join("cache"),
+        )
+        .map_err(|error| failed("read `[tor]`").because(error))?;
         let mut service = OnionServiceConfigBuilder::default();
         service
             .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
@@ -126,6 +149,7 @@ impl Onion {
         progress: watch::Sender<Progress>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
+        let ending = stop.clone();
         let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
         let runtime = undertone_tor::runtime(tokio::runtime::Handle::current())
             .map_err(|error| failed("prepare TLS").because(error))?;
@@ -146,9 +170,10 @@ impl Onion {
         let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
         let mut is_online = false;
         let mut circuits = JoinSet::new();
+        let places = Arc::new(Semaphore::new(STREAMS_LIMIT));
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 () = &mut online, if !is_online => is_online = true,
                 Some(status) = bootstrap_events.next() => {
                     let percent = (status.as_frac() * 100.0) as u8;
@@ -163,11 +188,13 @@ impl Onion {
                     let Some(request) = request else {
                         return Err(failed("serve: the onion service ended"));
                     };
-                    circuits.spawn(serve_circuit(request, answer.clone()));
+                    let places = Arc::clone(&places);
+                    circuits.spawn(serve_circuit(request, answer.clone(), places, ending.clone()));
                 }
             }
         }
-        // What was being answered is cut: agents keep what they got no answer for.
+        // Past the grace, streams are cut: agents keep what they got no answer for.
+        let _ = timeout(GRACE, async { while circuits.join_next().await.is_some() {} }).await;
         circuits.shutdown().await;
         Ok(())
     }
@@ -181,21 +208,37 @@ async fn bootstrap_until_it_works(client: &TorClient<undertone_tor::TorRuntime>)
     }
 }
 
-/// Answers the streams of one rendezvous circuit, side by side, until its client ends it.
-async fn serve_circuit(request: RendRequest, answer: impl Answer) {
+/// Answers the streams of one rendezvous circuit, side by side, until its client or `stop` ends it.
+async fn serve_circuit(
+    request: RendRequest,
+    answer: impl Answer,
+    places: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
     let Ok(mut requests) = request.accept().await else { return };
     let circuit = Arc::new(Circuit::default());
     let mut streams = JoinSet::new();
-    while let Some(request) = requests.next().await {
+    loop {
+        let limit = if circuit.is_proven() { CIRCUIT_IDLE_LIMIT } else { PROOF_LIMIT };
+        let request = tokio::select! {
+            () = stopped(&mut stop) => break,
+            Some(_) = streams.join_next() => continue,
+            request = timeout(limit, requests.next()) => request,
+        };
+        let Ok(Some(request)) = request else { break };
         if !wants_our_port(&request) {
             // A port scan, or something else that no agent does.
             let _ = request.shutdown_circuit();
             return;
         }
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         if let Ok(stream) = request.accept(Connected::new_empty()).await {
-            streams.spawn(answer.clone().answer(stream, Arc::clone(&circuit)));
+            let answered = answer.clone().answer(stream, Arc::clone(&circuit));
+            streams.spawn(async move {
+                answered.await;
+                drop(place);
+            });
         }
-        while streams.try_join_next().is_some() {}
     }
     streams.join_all().await;
 }

@@ -21,11 +21,13 @@ use crate::{
     error::{Error, ErrorKind},
     front::Progress,
     queue::Queue,
-    writer::SinkState,
+    writer::{SinkState, stopped},
 };
 
 /// Requests answered at once.
 const CONNECTIONS_LIMIT: usize = 16;
+/// After a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection, from the first byte to the last.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -60,10 +62,14 @@ impl Health {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS_LIMIT => {
-                    let Ok((stream, _)) = accepted else { continue };
+                    let Ok((stream, _)) = accepted else {
+                        // No file descriptor is left: it won't be better at once.
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                        continue;
+                    };
                     let (report, hosts) = (report.clone(), Arc::clone(&hosts));
                     connections.spawn(async move {
                         let service = service_fn(|request| {

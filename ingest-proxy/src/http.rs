@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+    header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING},
     server::conn::http1,
     service::service_fn,
 };
@@ -91,6 +91,7 @@ fn is_push(request: &Request<Incoming>) -> bool {
     request.method() == Method::POST
         && request.uri() == PATH
         && !headers.contains_key(TRANSFER_ENCODING)
+        && !headers.contains_key(EXPECT)
         && headers
             .get(CONTENT_LENGTH)
             .is_some_and(|length| length == BODY_LENGTH.to_string().as_str())

@@ -25,6 +25,11 @@ use crate::{
 /// Tor's keys and cache, inside the data folder.
 const TOR_FOLDER: &str = "tor";
 
+/// As good as no limit.
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(3_600);
+/// The queue's last commit, after everything else.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// A proxy whose files are open; nothing is published yet.
 pub struct OpenProxy {
     onion: Onion,
@@ -41,6 +46,7 @@ pub struct Proxy {
     queue: Queue,
     progress: watch::Receiver<Progress>,
     stop: watch::Sender<bool>,
+    stop_writers: watch::Sender<bool>,
     front: JoinHandle<Result<(), Error>>,
     writers: JoinSet<()>,
 }
@@ -90,6 +96,7 @@ impl OpenProxy {
     /// Publishes the onion service and begins to write to the sinks. Returns at once.
     pub fn start(self) -> Proxy {
         let (stop, stopped) = watch::channel(false);
+        let (stop_writers, writers_stopped) = watch::channel(false);
         let (progress, seen) = watch::channel(Progress::default());
         let states: Vec<watch::Receiver<SinkState>> =
             self.writers.iter().map(Writer::state).collect();
@@ -101,13 +108,21 @@ impl OpenProxy {
                 queue: self.queue.clone(),
                 sinks: states,
             };
-            writers.spawn(health.serve(report, stopped.clone()));
+            writers.spawn(health.serve(report, writers_stopped.clone()));
         }
         for writer in self.writers {
-            writers.spawn(writer.run(stopped.clone()));
+            writers.spawn(writer.run(writers_stopped.clone()));
         }
         let front = tokio::spawn(self.onion.serve(Http::new(self.admission), progress, stopped));
-        Proxy { ingest: self.ingest, queue: self.queue, progress: seen, stop, front, writers }
+        Proxy {
+            ingest: self.ingest,
+            queue: self.queue,
+            progress: seen,
+            stop,
+            stop_writers,
+            front,
+            writers,
+        }
     }
 }
 
@@ -147,16 +162,20 @@ impl Proxy {
     /// Stops within `limit`: no new parcels, then what is queued is written as far as time allows.
     /// The rest stays queued.
     pub async fn shutdown(mut self, limit: Duration) {
-        let end = Instant::now() + limit;
+        let end = Instant::now() + limit.min(LONGEST_SHUTDOWN);
         self.stop.send_replace(true);
         if !self.front.is_finished() && timeout_at(end, &mut self.front).await.is_err() {
             self.front.abort();
         }
+        // Only now, so that what was admitted last is written, too.
+        self.stop_writers.send_replace(true);
         let drained = async { while self.writers.join_next().await.is_some() {} };
         let _ = timeout_at(end, drained).await;
         self.writers.shutdown().await;
-        if let Err(error) = self.queue.close().await {
-            tracing::warn!(%error, "the queue was not closed in order");
+        match timeout_at(end + CLOSING, self.queue.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the queue was not closed in order"),
+            Err(_) => tracing::warn!("the queue was not closed in time"),
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use undertone_wire::schema::{Schema, SchemaError};
 
-use crate::error::{Error, ErrorKind};
+use crate::{
+    error::{Error, ErrorKind},
+    sqlite::make_private_folder,
+};
 
 const FOLDER: &str = "schemas";
 
@@ -47,7 +50,18 @@ impl Schemas {
     pub fn add(data_dir: &Path, file: &Path) -> Result<(Schema, PathBuf), Error> {
         let schema = read(file)?;
         let folder = data_dir.join(FOLDER);
-        fs::create_dir_all(&folder).map_err(|error| cannot("make", &folder).because(error))?;
+        make_private_folder(&folder).map_err(|error| cannot("make", &folder).because(error))?;
+        let others = Self::load(data_dir)?;
+        for (name, _) in schema.measurements() {
+            match others.of(name) {
+                Some(other) if other.namespace() != schema.namespace() => {
+                    let what =
+                        format!("{name} is declared by namespace {} already", other.namespace());
+                    return Err(Error::new(ErrorKind::Configuration, what));
+                }
+                _ => {}
+            }
+        }
         let path = folder.join(format!("{}.toml", schema.namespace()));
         // Written beside and moved, so that a running proxy never reads half a file.
         let beside = path.with_extension("new");

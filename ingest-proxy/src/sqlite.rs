@@ -258,7 +258,8 @@ fn pragma(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<
     connection.pragma_update(None, name, value)
 }
 
-fn make_private_folder(folder: &Path) -> Result<(), StorageError> {
+/// Makes a folder, with those above it that don't exist, for nobody else to look into.
+pub(crate) fn make_private_folder(folder: &Path) -> Result<(), StorageError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

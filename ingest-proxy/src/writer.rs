@@ -272,7 +272,7 @@ fn is_stopping(shutdown: &watch::Receiver<bool>) -> bool {
     *shutdown.borrow() || shutdown.has_changed().is_err()
 }
 
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     // An error means that nobody is left to say so: stop as well.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }

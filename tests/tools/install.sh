@@ -14,6 +14,7 @@ fail() {
     exit 1
 }
 
+command -v cargo >/dev/null || fail "Rust is missing: see https://rustup.rs"
 case ${1:-} in
 demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
@@ -40,6 +41,10 @@ for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null && continue
     case " $packages " in *" ${pair##*:} "*) ;; *) packages="$packages ${pair##*:}" ;; esac
 done
+# Debian's gcc only recommends the C library's headers, without which nothing links.
+if ! echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null; then
+    packages="$packages gcc libc6-dev"
+fi
 need_go=no
 if [ "$1" = test ] && ! has_go; then need_go=yes; fi
 

@@ -20,8 +20,9 @@ const DECODED_LIMIT: usize = 64 * 1024;
 /// The most points a batch may have.
 const POINT_LIMIT: usize = 1_024;
 
-/// An encoded batch; never longer than [`PAYLOAD_CAPACITY`].
-#[derive(Clone, PartialEq, Eq)]
+/// An encoded batch; never longer than [`PAYLOAD_CAPACITY`]. The default one has no bytes, which nobody
+/// takes for a batch.
+#[derive(Clone, PartialEq, Eq, Default)]
 pub struct Payload(Vec<u8>);
 
 /// Why points can't be made a payload.

@@ -107,9 +107,7 @@ impl Schema {
         measurements: impl IntoIterator<Item = Measurement>,
     ) -> Result<Self, SchemaError> {
         text::check_name("namespace", namespace)?;
-        if interval.is_zero() {
-            return Err(SchemaError::new("interval_seconds", "an interval is at least 1 second"));
-        }
+        text::check_interval(interval)?;
         let mut schema =
             Self { namespace: namespace.to_owned(), interval, measurements: BTreeMap::new() };
         for measurement in measurements {
@@ -133,10 +131,13 @@ impl Schema {
     }
 
     /// The same schema with another interval. Agent and proxy must hold the same.
-    #[must_use]
-    pub fn every(mut self, interval: Duration) -> Self {
+    ///
+    /// # Errors
+    /// [`SchemaError`] unless it is whole seconds, at least one.
+    pub fn every(mut self, interval: Duration) -> Result<Self, SchemaError> {
+        text::check_interval(interval)?;
         self.interval = interval;
-        self
+        Ok(self)
     }
 
     /// The measurements with their names in the database, in the order of those.

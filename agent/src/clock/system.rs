@@ -1,28 +1,30 @@
-//! Real time, by the operating system's monotonic clock.
+//! Real time, by the operating system's monotonic clock, which on Linux counts a suspended machine's
+//! sleep, too: a parcel ages while its machine sleeps.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use rand::{SeedableRng, rngs::SysRng};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::{Hold, Moment, Randomness, Sleep, Source};
 
 pub(super) struct System {
-    beginning: Instant,
+    beginning: Duration,
 }
 
 impl System {
     pub(super) fn new() -> Self {
-        Self { beginning: Instant::now() }
+        Self { beginning: monotonic() }
     }
 }
 
 impl Source for System {
     fn now(&self) -> Moment {
-        self.beginning.elapsed()
+        monotonic().saturating_sub(self.beginning)
     }
 
     fn sleep_until(&self, moment: Moment) -> Sleep {
-        Box::pin(tokio::time::sleep_until((self.beginning + moment).into()))
+        Box::pin(tokio::time::sleep(moment.saturating_sub(self.now())))
     }
 
     fn randomness(&self) -> Randomness {
@@ -32,4 +34,15 @@ impl Source for System {
     fn hold(&self) -> Option<Hold> {
         None
     }
+}
+
+/// Time since some beginning that is the same for all of a process's life.
+fn monotonic() -> Duration {
+    #[cfg(target_os = "linux")]
+    let clock = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    let clock = ClockId::Monotonic;
+    // Neither number is ever negative; nanoseconds are below a second.
+    let time = clock_gettime(clock);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }

@@ -46,7 +46,7 @@ impl Embedded {
         })?;
         let invalid = || Error::new(ErrorKind::TorConfiguration, "Tor's configuration");
         // Only to find its mistakes now, where the host can be told.
-        undertone_tor::configuration(configuration, &data_dir, &data_dir)
+        undertone_tor::configuration(&[configuration], &data_dir, &data_dir)
             .map_err(|error| invalid().because(error))?;
         let runtime =
             undertone_tor::runtime(runtime.clone()).map_err(|error| invalid().because(error))?;
@@ -65,7 +65,7 @@ impl Embedded {
             ConnectError::Folder
         })?;
         let (state, cache) = (folder.path().join("state"), folder.path().join("cache"));
-        let configuration = undertone_tor::configuration(&self.configuration, &state, &cache)
+        let configuration = undertone_tor::configuration(&[&self.configuration], &state, &cache)
             .map_err(|_| ConnectError::Tor)?;
         let client = TorClient::with_runtime(self.runtime.clone())
             .config(configuration)

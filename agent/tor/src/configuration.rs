@@ -24,13 +24,13 @@ pub enum ConfigurationError {
     FolderName,
 }
 
-/// arti's configuration from `text` (its own TOML keys; empty for its defaults), with Tor's state
-/// and cache in `state_dir` and `cache_dir`.
+/// arti's configuration from `texts` (its own TOML keys; a later text wins over an earlier one, and
+/// all of them over arti's defaults), with Tor's state and cache in `state_dir` and `cache_dir`.
 ///
 /// # Errors
-/// [`ConfigurationError`] if the text isn't a configuration of arti's.
+/// [`ConfigurationError`] if a text isn't a configuration of arti's.
 pub fn configuration(
-    text: &str,
+    texts: &[&str],
     state_dir: &Path,
     cache_dir: &Path,
 ) -> Result<TorClientConfig, ConfigurationError> {
@@ -40,8 +40,9 @@ pub fn configuration(
         quoted(cache_dir)?,
     );
     let mut sources = ConfigurationSources::new_empty();
-    for text in [text.to_owned(), folders] {
-        sources.push_source(ConfigurationSource::from_verbatim(text), MustRead::MustRead);
+    for text in texts.iter().copied().chain([folders.as_str()]) {
+        let source = ConfigurationSource::from_verbatim(text.to_owned());
+        sources.push_source(source, MustRead::MustRead);
     }
     let tree = sources.load().map_err(|error| ConfigurationError::Value(error.to_string()))?;
     let resolved: ResolutionResults<TorClientConfig> =
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     fn with(text: &str) -> Result<TorClientConfig, ConfigurationError> {
-        configuration(text, Path::new("/state \"$1\""), Path::new("/cache"))
+        configuration(&[text], Path::new("/state \"$1\""), Path::new("/cache"))
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
     io::{IsTerminal, Write},
     net::SocketAddr,
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -24,6 +25,9 @@ use undertone_tests::{
     tor_network::{Options, TorNetwork},
     wait,
 };
+
+/// Ctrl-C came.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 const SERVERS: usize = 3;
 /// A process and its first lines.
@@ -48,6 +52,7 @@ type Rows<'a> = [(&'a str, Counts, Counts)];
 
 fn main() -> ExitCode {
     let interrupted = ctrlc::set_handler(|| {
+        INTERRUPTED.store(true, Ordering::SeqCst);
         println!("\nending …");
         // What was started and written goes with this process in any case; this says so if not.
         let code = match janitor::dismiss() {
@@ -60,6 +65,10 @@ fn main() -> ExitCode {
         std::process::exit(code);
     });
     let result = interrupted.context("listen for Ctrl-C").and_then(|()| demo());
+    while INTERRUPTED.load(Ordering::SeqCst) {
+        // What failed here failed since it was ended; the one who ends it exits.
+        thread::park();
+    }
     let cleaned = janitor::dismiss();
     match result.and(cleaned) {
         Ok(()) => ExitCode::SUCCESS,
@@ -202,7 +211,10 @@ impl Load {
     }
 
     /// What it has seen, by server, in its last line.
-    fn seen(&self) -> Result<Vec<Counts>> {
+    fn seen(&mut self) -> Result<Vec<Counts>> {
+        if !self.process.is_running() {
+            bail!("the load generator ended: {}", self.process.log());
+        }
         self.last_line_after(": ")
     }
 

@@ -76,6 +76,9 @@ struct Arguments {
     /// Return from `main` right after the start
     #[arg(long)]
     exit_at_once: bool,
+    /// A gauge that is asked for its value, and never answers
+    #[arg(long)]
+    stuck_gauge: bool,
     /// Seconds between two cuts, on average
     #[arg(long, default_value_t = 0.2)]
     rhythm: f64,
@@ -103,7 +106,7 @@ enum Provider {
 }
 
 /// How often the instruments are read.
-const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_secs(1);
 /// Rounds that are counted at one go, and the pause after them, which leaves the machine to others.
 const BURST: u64 = 10_000;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -141,7 +144,7 @@ fn without_tokio(arguments: &Arguments) -> Result<()> {
         count(&metrics, BURST);
         return Ok(());
     }
-    let (load, mut watch) = (Load::start(&metrics), Watch::new(arguments));
+    let (load, mut watch) = (Load::start(&metrics), Watch::new(arguments)?);
     wait::until("what it goes on for", PATIENCE, || watch.look(&agent))?;
     load.stop()?;
     watch.end(&agent)?;
@@ -158,11 +161,9 @@ async fn inside_tokio(arguments: &Arguments) -> Result<()> {
         count(&metrics, BURST);
         return Ok(());
     }
-    let (load, mut watch) = (Load::start(&metrics), Watch::new(arguments));
-    wait::until_async("what it goes on for", PATIENCE, || {
-        std::future::ready(watch.look(&agent))
-    })
-    .await?;
+    let (load, mut watch) = (Load::start(&metrics), Watch::new(arguments)?);
+    wait::until_async("what it goes on for", PATIENCE, || std::future::ready(watch.look(&agent)))
+        .await?;
     load.stop()?;
     watch.end(&agent)?;
     let asked = Instant::now();
@@ -191,7 +192,14 @@ fn start(arguments: &Arguments) -> Result<(Agent, Metrics)> {
     if arguments.provider == Some(Provider::After) {
         install_provider();
     }
-    let metrics = agent.instruments()?;
+    let metrics: Metrics = agent.instruments()?;
+    if arguments.stuck_gauge {
+        metrics.digit.read_with(|| {
+            loop {
+                thread::park();
+            }
+        });
+    }
     if let Some(session) = agent.session() {
         println!("session {session}");
     }
@@ -199,7 +207,7 @@ fn start(arguments: &Arguments) -> Result<(Agent, Metrics)> {
 }
 
 fn schema() -> Result<Schema> {
-    Ok(Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL))
+    Ok(Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?)
 }
 
 #[expect(clippy::expect_used, reason = "as programs do it: it must not panic because of the agent")]
@@ -258,12 +266,14 @@ struct Watch<'a> {
     began: Instant,
     state: Option<State>,
     pushes: Option<Statistics>,
+    at_start: u64,
     steady: bool,
 }
 
 impl<'a> Watch<'a> {
-    fn new(arguments: &'a Arguments) -> Self {
-        Self { arguments, began: Instant::now(), state: None, pushes: None, steady: false }
+    fn new(arguments: &'a Arguments) -> Result<Self> {
+        let (began, at_start) = (Instant::now(), resident_bytes()?);
+        Ok(Self { arguments, began, state: None, pushes: None, at_start, steady: false })
     }
 
     fn look(&mut self, agent: &Agent) -> Result<Option<()>> {
@@ -282,9 +292,12 @@ impl<'a> Watch<'a> {
             self.pushes = Some(statistics);
         }
         // Whatever Tor needs for its work is there once a push was decided.
-        if !self.steady && (!matches!(state, State::Bootstrapping)) {
+        if !self.steady && !matches!(state, State::Bootstrapping) {
             println!("memory steady {}", resident_bytes()?);
             self.steady = true;
+            if let State::Off(_) = state {
+                println!("threads while off {}", threads()?);
+            }
         }
         let over = matches!(state, State::Off(OffReason::NoConsent | OffReason::DoNotTrack))
             || self.arguments.until_sent.is_some_and(|limit| parcels_sent >= limit)
@@ -300,6 +313,10 @@ impl<'a> Watch<'a> {
     }
 
     fn end(&self, agent: &Agent) -> Result<()> {
+        if !self.steady {
+            // Nothing was decided: then all of it counts.
+            println!("memory steady {}", self.at_start);
+        }
         println!("statistics {:?}", agent.statistics());
         println!("memory end {}", resident_bytes()?);
         Ok(())
@@ -314,11 +331,14 @@ fn resident_bytes() -> Result<u64> {
     Ok(kilobytes.trim().parse::<u64>()? * 1024)
 }
 
-/// How many threads there are, once those that are about to end have ended.
+/// How many threads are left, once those that are about to end have ended.
 fn tell_threads() -> Result<()> {
-    let threads = || -> Result<usize> { Ok(fs::read_dir("/proc/self/task")?.count()) };
     let alone = || Ok((threads()? == 1).then_some(()));
     let _ = wait::until("the last thread's end", Duration::from_secs(1), alone);
     println!("threads {}", threads()?);
     Ok(())
+}
+
+fn threads() -> Result<usize> {
+    Ok(fs::read_dir("/proc/self/task")?.count())
 }

@@ -5,6 +5,8 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
     time::Duration,
 };
 
@@ -68,6 +70,120 @@ impl FileServer {
     }
 }
 
+/// The test program that measures exactly what it is told to.
+pub(crate) struct Reporter {
+    pub(crate) process: Process,
+    pub(crate) session: String,
+    _folder: Folder,
+}
+
+impl Reporter {
+    pub(crate) fn start(tor: &TorNetwork, ingest: &str, arguments: &[String]) -> Result<Self> {
+        let folder = Folder::new("reporter")?;
+        fs::write(folder.join("tor.toml"), tor.arti_toml()?)?;
+        let mut command = programs::binary("reporter")?;
+        command
+            .args(["--ingest", ingest, "--data-dir"])
+            .arg(folder.join("data"))
+            .arg("--tor-config")
+            .arg(folder.join("tor.toml"))
+            .args(arguments);
+        let mut process = Process::spawn("reporter", folder.path(), command)?;
+        let session = process.wait_for("the reporter", ENDING, |log| {
+            log.lines()
+                .find_map(|line| Some(line.strip_prefix("reporting as session ")?.to_owned()))
+        })?;
+        Ok(Self { process, session, _folder: folder })
+    }
+
+    /// Its schema, printed by itself.
+    pub(crate) fn schema() -> Result<String> {
+        let output = programs::binary("reporter")?.arg("--schema").output()?;
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Stops it in order; returns what it wrote.
+    pub(crate) fn stop(mut self) -> Result<String> {
+        let status = self.process.terminate(ENDING)?;
+        anyhow::ensure!(status.success(), "{status}\n{}", self.process.log());
+        Ok(self.process.log())
+    }
+}
+
+/// What file servers were asked for, hence what databases must say in the end.
+#[derive(Default)]
+pub(crate) struct Load {
+    pub(crate) connections: Sums,
+    pub(crate) bytes: Sums,
+    requests: usize,
+}
+
+impl Load {
+    /// Asks each server once, for a file of a size that differs from time to time.
+    pub(crate) fn once(&mut self, servers: &[FileServer]) -> Result<()> {
+        for server in servers {
+            self.requests += 1;
+            let received = server.fetch(self.requests * 37 % 5_000)?;
+            *self.connections.entry(server.session.clone()).or_default() += 1;
+            *self.bytes.entry(server.session.clone()).or_default() += received as i64;
+        }
+        Ok(())
+    }
+
+    /// Asks each server so many times.
+    pub(crate) fn times(&mut self, times: usize, servers: &[FileServer]) -> Result<()> {
+        (0..times).try_for_each(|_| self.once(servers))
+    }
+
+    /// Asks all servers again and again until there is an answer.
+    pub(crate) fn until<T>(
+        &mut self,
+        what: &str,
+        servers: &[FileServer],
+        mut ask: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        wait::until(what, ARRIVAL, || {
+            self.once(servers)?;
+            ask()
+        })
+    }
+
+    /// Asks on until what each server had counted by now has arrived.
+    pub(crate) fn until_arrived(
+        &mut self,
+        what: &str,
+        servers: &[FileServer],
+        mut ask: impl FnMut() -> Result<Sums>,
+    ) -> Result<()> {
+        let now = self.connections.clone();
+        self.until(what, servers, || {
+            let sums = ask()?;
+            let all = now.iter().all(|(session, sum)| sums.get(session).is_some_and(|s| s >= sum));
+            Ok(all.then_some(()))
+        })
+    }
+
+    /// Waits until these sums, and nothing else, are there; `ask` is given measurement and field.
+    pub(crate) fn is_all_there(
+        &self,
+        place: &str,
+        ask: impl Fn(&str, &str) -> Result<Sums>,
+    ) -> Result<()> {
+        for (measurement, field, expected) in [
+            ("fileserver.connections.count", "delta", &self.connections),
+            ("fileserver.egress.meter", "delta", &self.bytes),
+            ("fileserver.size.histogram", "delta", &self.connections),
+            ("fileserver.size.histogram", "sum", &self.bytes),
+            ("fileserver.latency.timer", "delta", &self.connections),
+        ] {
+            arrives(&format!("{measurement} {field} in {place}"), expected, || {
+                ask(measurement, field)
+            })?;
+        }
+        Ok(())
+    }
+}
+
 /// The schema of the file server, printed by itself.
 pub(crate) fn file_server_schema() -> Result<String> {
     let output = programs::example("file_server")?.arg("--schema").output()?;
@@ -109,4 +225,43 @@ pub(crate) fn arrives(
         Ok((last == *expected).then_some(()))
     })
     .with_context(|| format!("{what}: expected {expected:?}, the database has {last:?}"))
+}
+
+/// `unshare` with this namespace, as root in it, whoever runs the tests; what runs in it follows.
+pub(crate) fn in_namespace(namespace: &str) -> Command {
+    let mut command = Command::new("unshare");
+    // Root in a container may often make the one, but not the other.
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.arg(namespace);
+    command
+}
+
+/// Arguments of `env` that give a program another wall clock, this far from the real one; its
+/// monotonic clock stays.
+pub(crate) fn faketime(offset: &str) -> Result<[String; 3]> {
+    Ok([
+        preloaded_faketime()?,
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        format!("FAKETIME={offset}"),
+    ])
+}
+
+/// The same with a clock that can be set: the file holds the distance now.
+pub(crate) fn settable_faketime(file: &Path) -> Result<[String; 4]> {
+    Ok([
+        preloaded_faketime()?,
+        "FAKETIME_DONT_FAKE_MONOTONIC=1".to_owned(),
+        "FAKETIME_NO_CACHE=1".to_owned(),
+        format!("FAKETIME_TIMESTAMP_FILE={}", file.display()),
+    ])
+}
+
+/// Debian's `libfaketime`, in a folder named after the architecture.
+fn preloaded_faketime() -> Result<String> {
+    let folders = fs::read_dir("/usr/lib")?.filter_map(|entry| Some(entry.ok()?.path()));
+    let library = folders.map(|folder| folder.join("faketime/libfaketime.so.1"));
+    let library = library.into_iter().find(|path| path.exists());
+    Ok(format!("LD_PRELOAD={}", library.context("libfaketime is not installed")?.display()))
 }

@@ -2,5 +2,14 @@
 //!
 //! Each module is a story; its header says what would be a failure and what would not.
 
+mod address;
 mod counting;
+mod early_agent;
 mod fixtures;
+mod host;
+mod instruments;
+mod noninterference;
+mod outage;
+mod refused;
+mod restart;
+mod wire_capture;

@@ -7,6 +7,9 @@ use toml::Spanned;
 
 use super::{DEFAULT_INTERVAL, Kind, Measurement, SESSION_TAG, Schema};
 
+/// Tags that InfluxDB has a meaning of its own for; line protocol can't carry them.
+const RESERVED_TAGS: [&str; 3] = ["time", "_field", "_measurement"];
+
 /// Below this, floating-point numbers hold every whole number exactly.
 const WHOLE_LIMIT: f64 = 9_007_199_254_740_992.0;
 
@@ -135,6 +138,16 @@ impl Schema {
     }
 }
 
+pub(super) fn check_interval(interval: Duration) -> Result<(), SchemaError> {
+    if interval.is_zero() || interval.subsec_nanos() != 0 {
+        return Err(SchemaError::new(
+            "interval_seconds",
+            "an interval is 1 second or more, in whole seconds",
+        ));
+    }
+    Ok(())
+}
+
 pub(super) fn check_measurement(measurement: &Measurement) -> Result<(), SchemaError> {
     check_name("name", &measurement.name)?;
     if measurement.description.trim().is_empty() {
@@ -162,6 +175,9 @@ pub(super) fn check_measurement(measurement: &Measurement) -> Result<(), SchemaE
                 "tags",
                 "`session` is the tag that the ingest proxy writes",
             ));
+        }
+        if RESERVED_TAGS.contains(&key.as_str()) {
+            return Err(SchemaError::new("tags", format!("InfluxDB refuses `{key}` as a tag")));
         }
         if values.is_empty() {
             return Err(SchemaError::new("tags", format!("`{key}` needs at least one value")));
@@ -223,6 +239,8 @@ outcome = ["ok", "failed"]
             ("\"latency\"", "\"../etc\"", 4, "name"),
             ("Time to answer.", " ", 4, "description"),
             ("outcome =", "session =", 4, "tags"),
+            ("outcome =", "time =", 4, "tags"),
+            ("outcome =", "_field =", 4, "tags"),
             ("\"failed\"", "\"a b\"", 4, "tags"),
             ("kind =", "kin =", 6, ""),
         ] {

@@ -1,0 +1,289 @@
+//! What the onion service answers to requests that no agent sends, through a C tor.
+//!
+//! A failure: an answer that differs by a byte from the two that there are, an answer by which a
+//! refusal by policy could be told from an admission, a refused number in the store, a refusal that
+//! isn't counted. Not a failure: in which order the counts come, how long a circuit takes.
+//!
+//! In a Tor network of its own: on test networks C tor takes the length of a shared random round (24
+//! votes) for the time periods of onion services, and arti's can't be shorter than five minutes.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use undertone_tests::{
+    influxdb2::Influxd,
+    proxy::Proxy,
+    tor_network::{Options, TorClient, TorNetwork},
+    wait,
+};
+use undertone_wire::{
+    Point,
+    batch::Payload,
+    endpoint::{DeploymentId, Ingest},
+    parcel::{Age, Parcel, ParcelId},
+    session::SessionKey,
+};
+
+use crate::fixtures::{ARRIVAL, Sums, arrives, file_server_schema, in_store};
+
+/// What is answered to a parcel that is well formed and signed, whatever becomes of it.
+const TAKEN: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
+/// What is answered to everything else.
+const MALFORMED: &str =
+    "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+/// How long one exchange may take; a circuit to an onion service is made in it.
+const EXCHANGE: Duration = Duration::from_secs(120);
+/// How long a time period of onion services is; a multiple of the 24 votes of a round.
+const PERIOD_MINUTES: u64 = 6;
+
+#[test]
+fn p8_every_request_gets_one_of_two_constant_answers() -> Result<()> {
+    let (fixture, client) = Fixture::start()?;
+    let Fixture { proxy, ingest, .. } = &fixture;
+    let onion = ingest.endpoints[0].onion.as_str();
+    let post = |body: &[u8]| request(onion, "POST", "/v1/batch", body);
+
+    // (what it is, the circuit, the request, the answer)
+    let mut cases: Vec<(&str, &str, Vec<u8>, &str)> = Vec::new();
+    let good = fixture.parcel(1, 1, &[connections()]);
+    cases.push(("a parcel", "first", post(&good), TAKEN));
+    cases.push(("the same again", "first", post(&good), TAKEN));
+    cases.push(("chaff", "first", post(&fixture.parcel(1, 2, &[])), TAKEN));
+    let truncated = &good[..good.len() - 1];
+    cases.push(("a truncated parcel", "first", post(truncated), MALFORMED));
+    for (what, position) in [
+        ("another version", 0),
+        ("another key", 2),
+        ("another parcel ID", 40),
+        ("another length", 51),
+        ("an altered signature", 60),
+        ("an altered payload", 120),
+        ("padding that isn't zero", good.len() - 1),
+    ] {
+        let mut altered = good.clone();
+        altered[position] ^= 1;
+        cases.push((what, "first", post(&altered), MALFORMED));
+    }
+    let elsewhere = DeploymentId::from([7; 32]);
+    let misled = sealed(1, 3, &elsewhere, &[connections()]);
+    cases.push(("a parcel for another deployment", "first", post(&misled), MALFORMED));
+
+    let undeclared =
+        Point::new("fileserver.secrets.count").field("count", 1_i64).field("delta", 1_i64);
+    for (id, what, point) in [
+        (4, "an undeclared measurement", undeclared.at(0)),
+        (5, "an undeclared tag", connections().tag("host", "mine")),
+        (6, "a forged session", connections().tag("session", "somebody-else")),
+        (7, "undeclared fields", connections().field("user", 1_i64)),
+        (8, "a time before the queue's", connections().at(1_000_000)),
+    ] {
+        cases.push((what, "first", post(&fixture.parcel(1, id, &[point])), TAKEN));
+    }
+    let second = fixture.parcel(2, 9, &[connections()]);
+    cases.push(("a second session on the circuit", "first", post(&second), TAKEN));
+    let third = fixture.parcel(3, 10, &[connections()]);
+    cases.push(("another session on its own circuit", "second", post(&third), TAKEN));
+
+    for (what, circuit, request, expected) in &cases {
+        let answer = client.exchange(onion, 80, circuit, request).context(*what)?;
+        eprintln!("{what}: {answer:?}");
+        assert_eq!(answer.as_deref(), Some(*expected), "{what}");
+    }
+
+    // Nothing of what was refused is in the store, and the operator can see why.
+    let (first, third) = (session(1), session(3));
+    let expected = Sums::from([(first.id().to_string(), 3), (third.id().to_string(), 3)]);
+    arrives("what was admitted", &expected, || {
+        in_store(proxy, "fileserver.connections.count", "delta")
+    })?;
+    let tables = proxy.sqlite3("SELECT DISTINCT measurement, tags FROM point")?;
+    assert_eq!(tables, [["fileserver.connections.count", "{}"]]);
+    let malformed = cases.iter().filter(|case| case.3 == MALFORMED).count() as u64;
+    for (metric, expected) in [
+        ("parcels_admitted_total", 2),
+        ("points_admitted_total", 2),
+        ("parcels_replayed_total", 1),
+        ("requests_malformed_total", malformed),
+        ("requests_undecided_total", 0),
+        ("points_refused_total{reason=\"measurement\"}", 1),
+        ("points_refused_total{reason=\"tag\"}", 2),
+        ("points_refused_total{reason=\"fields\"}", 1),
+        ("points_refused_total{reason=\"time\"}", 1),
+        ("points_refused_total{reason=\"second_session_on_circuit\"}", 1),
+    ] {
+        assert_eq!(proxy.metric(&format!("undertone_{metric}"))?, expected, "{metric}");
+    }
+    Ok(())
+}
+
+#[test]
+fn s1_there_is_one_route_and_no_way_to_the_database() -> Result<()> {
+    let (fixture, client) = Fixture::start()?;
+    let onion = fixture.ingest.endpoints[0].onion.as_str();
+    let good = fixture.parcel(1, 1, &[connections()]);
+    let line = b"fileserver.connections.count count=1i,delta=1i";
+    for (method, path, body) in [
+        ("GET", "/", &b""[..]),
+        ("GET", "/health", b""),
+        ("GET", "/metrics", b""),
+        ("GET", "/ping", b""),
+        ("HEAD", "/ping", b""),
+        ("GET", "/query?q=SHOW+DATABASES", b""),
+        ("POST", "/query", b"q=SHOW+DATABASES"),
+        ("POST", "/write?db=telegraf", line),
+        ("POST", "/api/v2/write?org=undertone&bucket=telemetry", line),
+        ("POST", "/api/v2/query?org=undertone", b"buckets()"),
+        ("GET", "/v1/batch", b""),
+        ("PUT", "/v1/batch", &good),
+        ("POST", "/v1/batch/", &good),
+        ("POST", "/v1/batch?", &good),
+        ("POST", "//v1/batch", &good),
+        ("POST", "http://127.0.0.1/v1/batch", &good),
+        ("OPTIONS", "*", b""),
+        ("DELETE", "/api/v2/buckets", b""),
+    ] {
+        let request = request(onion, method, path, body);
+        let answer = client.exchange(onion, 80, "routes", &request);
+        let answer = answer.with_context(|| format!("{method} {path}"))?;
+        eprintln!("{method} {path}: {answer:?}");
+        assert_eq!(answer.as_deref(), Some(MALFORMED), "{method} {path}");
+    }
+    let answer = client.exchange(onion, 80, "routes", b"EHLO somebody\r\n\r\n")?;
+    assert_eq!(answer.as_deref(), Some(MALFORMED), "what isn't HTTP");
+
+    // Whatever the database does, nothing of it shows; and no other port is answered.
+    let taken = request(onion, "POST", "/v1/batch", &good);
+    assert_eq!(client.exchange(onion, 80, "routes", &taken)?.as_deref(), Some(TAKEN));
+    for port in [81, 443, 8086, 9790] {
+        let answer = client.exchange(onion, port, "scan", &taken)?;
+        assert_eq!(answer, None, "port {port}");
+    }
+    let expected = Sums::from([(session(1).id().to_string(), 3)]);
+    arrives("what was admitted", &expected, || {
+        in_store(&fixture.proxy, "fileserver.connections.count", "delta")
+    })
+}
+
+/// The network of this module's tests.
+fn network() -> Result<&'static TorNetwork> {
+    static NETWORK: OnceLock<Result<TorNetwork, String>> = OnceLock::new();
+    let network = NETWORK.get_or_init(|| {
+        let voting_interval = Duration::from_secs(PERIOD_MINUTES * 60 / 24);
+        let options = Options { relays: 3, voting_interval };
+        TorNetwork::start_with(options, |_| {}).map_err(|error| format!("{error:#}"))
+    });
+    network.as_ref().map_err(|error| anyhow!("the Tor network: {error}"))
+}
+
+/// A proxy whose service is published and whose database doesn't answer.
+struct Fixture {
+    proxy: Proxy,
+    ingest: Ingest,
+    _database: Influxd,
+}
+
+impl Fixture {
+    fn start() -> Result<(Self, Client)> {
+        let tor = network()?;
+        let mut database = Influxd::start()?;
+        let arti = tor.arti_toml()?.replace(
+            "[override_net_params]\n",
+            &format!("[override_net_params]\nhsdir_interval = {PERIOD_MINUTES}\n"),
+        );
+        let proxy = Proxy::on(&arti)?.influxdb2(&database)?.start(&[&file_server_schema()?])?;
+        database.stop()?;
+        let ingest: Ingest = proxy.ingest().parse()?;
+        let client = Client(tor.socks_client(&[])?);
+        wait::until("the service to be published", ARRIVAL, || {
+            // Nothing is sent: a stream without a request is no request.
+            let mut stream = client.stream()?;
+            let code = connect(&mut stream, ingest.endpoints[0].onion.as_str(), 80, "probe")?;
+            eprintln!("code {code}");
+            Ok((code == 0).then_some(()))
+        })?;
+        Ok((Self { proxy, ingest, _database: database }, client))
+    }
+
+    fn parcel(&self, key: u8, id: u8, points: &[Point]) -> Vec<u8> {
+        sealed(key, id, &self.ingest.deployment, points)
+    }
+}
+
+/// Three connections.
+fn connections() -> Point {
+    let point = Point::new("fileserver.connections.count");
+    point.field("count", 3_i64).field("delta", 3_i64).at(0)
+}
+
+fn session(key: u8) -> SessionKey {
+    SessionKey::from_seed(&[key; 32])
+}
+
+fn sealed(key: u8, id: u8, deployment: &DeploymentId, points: &[Point]) -> Vec<u8> {
+    let payload = Payload::encode(points).unwrap();
+    let parcel = Parcel::seal(&session(key), ParcelId([id; 16]), deployment, &payload);
+    parcel.body(Age(0)).to_vec()
+}
+
+fn request(onion: &str, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {onion}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+/// A C tor's SOCKS port.
+struct Client(TorClient);
+
+impl Client {
+    /// Sends these bytes on a stream of their own; returns all that comes until the other side ends
+    /// it, or nothing if it isn't accepted. Streams of one circuit share its SOCKS credentials.
+    fn exchange(
+        &self,
+        onion: &str,
+        port: u16,
+        circuit: &str,
+        bytes: &[u8],
+    ) -> Result<Option<String>> {
+        let mut stream = self.stream()?;
+        if connect(&mut stream, onion, port, circuit)? != 0 {
+            return Ok(None);
+        }
+        stream.write_all(bytes)?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(Some(String::from_utf8(answer)?))
+    }
+
+    fn stream(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.0.socks_port()))?;
+        stream.set_read_timeout(Some(EXCHANGE))?;
+        Ok(stream)
+    }
+}
+
+/// SOCKS5 (RFC 1928) with a username (RFC 1929); returns the reply code.
+fn connect(stream: &mut TcpStream, host: &str, port: u16, user: &str) -> Result<u8> {
+    let counted = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+    stream.write_all(&[5, 1, 2])?;
+    ensure!(read(stream)? == [5, 2], "it wants no username");
+    stream.write_all(&[&[1][..], &counted(user), &counted("x")].concat())?;
+    ensure!(read(stream)? == [1, 0], "it doesn't want this username");
+    stream.write_all(&[&[5, 1, 0, 3][..], &counted(host), &port.to_be_bytes()].concat())?;
+    let [version, code, _, kind] = read(stream)?;
+    ensure!((version, kind) == (5, 1), "no reply of SOCKS5 with an IPv4 address");
+    let _: [u8; 6] = read(stream)?;
+    Ok(code)
+}
+
+fn read<const N: usize>(stream: &mut TcpStream) -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    stream.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
