@@ -45,7 +45,7 @@ pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
     session: Option<SessionId>,
-    running: Option<Running>,
+    pub(crate) running: Option<Running>,
 }
 
 /// The agent's task and the runtime that it lives on.

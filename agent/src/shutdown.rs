@@ -60,3 +60,54 @@ impl Future for Shutdown {
         Pin::new(&mut self.done_async).poll(context).map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Agent, Clock, Consent, Schema, State, Transport};
+
+    use super::*;
+
+    const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+
+    fn agent() -> Agent {
+        let schema = Schema::from_toml(
+            r#"
+            namespace = "app"
+            [[measurement]]
+            name = "requests"
+            kind = "counter"
+            description = "Requests."
+            "#,
+        );
+        // Under a clock that stands still nothing is ever sent.
+        let (clock, _) = Clock::simulated(1);
+        Agent::builder(ONION.parse().unwrap())
+            .schema(schema.unwrap())
+            .consent(Consent::callback(|| true))
+            .transport(Transport::socks(([127, 0, 0, 1], 9).into()))
+            .clock(clock)
+            .start()
+            .unwrap()
+    }
+
+    #[test]
+    fn every_limit_will_do() {
+        for limit in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
+            let agent = agent();
+            assert_eq!(agent.state(), State::Bootstrapping);
+            agent.shutdown(limit).wait();
+        }
+    }
+
+    #[test]
+    fn inside_a_runtime_an_agent_may_be_awaited_dropped_or_fail_to_start() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            agent().shutdown(Duration::from_secs(5)).await;
+            drop(agent().shutdown(Duration::ZERO));
+            drop(agent());
+            // What a shutdown that gets no thread does, and a start whose transport is refused.
+            drop(agent().running.take());
+        });
+    }
+}

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
-    header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING},
+    header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue, TRANSFER_ENCODING},
     server::conn::http1,
     service::service_fn,
 };
@@ -67,11 +67,7 @@ impl Answer for Http {
     async fn answer(self, stream: impl Connection, circuit: Arc<Circuit>) {
         let service = service_fn(|request| {
             let (http, circuit) = (&self, &circuit);
-            async move {
-                let mut response = Response::new(Empty::<Bytes>::new());
-                *response.status_mut() = http.respond(request, circuit).await;
-                Ok::<_, Infallible>(response)
-            }
+            async move { Ok::<_, Infallible>(answer(http.respond(request, circuit).await)) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -84,6 +80,19 @@ impl Answer for Http {
         // However a connection ends, there is nobody to tell.
         let _ = timeout(REQUEST_LIMIT, connection).await;
     }
+}
+
+/// An answer without body. What hyper would leave out for some methods is said for all, in the order
+/// in which hyper says it to what it can't read.
+fn answer(status: StatusCode) -> Response<Empty<Bytes>> {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if status != StatusCode::NO_CONTENT {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+    }
+    response
 }
 
 fn is_push(request: &Request<Incoming>) -> bool {

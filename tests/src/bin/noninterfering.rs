@@ -84,7 +84,7 @@ fn work(metrics: &Metrics, minute: u64) {
     }
     for step in 0..minute % 40 {
         let number = (minute * 31 + step * 7) % 1_009;
-        let outcome = if number % 5 == 0 { Outcome::Failed } else { Outcome::Ok };
+        let outcome = if number.is_multiple_of(5) { Outcome::Failed } else { Outcome::Ok };
         metrics.requests.inc();
         metrics.outcomes.inc(outcome);
         metrics.open.set((number % 12) as i64);

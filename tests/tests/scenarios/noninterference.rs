@@ -64,8 +64,16 @@ const ELSEWHERE: Surroundings = Surroundings {
 
 /// What was sent, and what the program saw around it.
 struct Run {
-    sent: Vec<(Option<(Vec<u8>, Vec<u8>)>, String, u16, Vec<u8>)>,
+    sent: Vec<Sent>,
     saw: Vec<String>,
+}
+
+/// All that came on one stream.
+#[derive(PartialEq)]
+struct Sent {
+    credentials: Option<(Vec<u8>, Vec<u8>)>,
+    target: (String, u16),
+    bytes: Vec<u8>,
 }
 
 #[test]
@@ -83,8 +91,9 @@ fn requests_do_not_depend_on_the_machine() -> Result<()> {
 
     let control = run(&HERE, 8)?;
     for request in &control.sent {
-        let (credentials, _, _, bytes) = request;
-        let same = here.sent.iter().any(|(c, _, _, b)| c == credentials || b == bytes);
+        let equals =
+            |other: &Sent| other.credentials == request.credentials || other.bytes == request.bytes;
+        let same = here.sent.iter().any(equals);
         assert!(!same, "another seed sends what this one sends");
     }
     Ok(())
@@ -114,7 +123,11 @@ fn run(surroundings: &Surroundings, seed: u64) -> Result<Run> {
     let written = fs::read_dir(&work)?.next();
     assert!(written.is_none(), "with a SOCKS transport there is nothing to write: {written:?}");
 
-    let sent = |stream: Stream| (stream.credentials, stream.host, stream.port, stream.bytes);
+    let sent = |Stream { credentials, host, port, bytes, .. }| Sent {
+        credentials,
+        target: (host, port),
+        bytes,
+    };
     let log = process.stdout();
     Ok(Run {
         sent: capture.streams().into_iter().map(sent).collect(),
