@@ -6,9 +6,8 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
     io::{IsTerminal, Write},
-    net::SocketAddr,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -17,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use undertone_tests::{
+    file_server::FileServer,
     folder::Folder,
     janitor,
     process::Process,
@@ -30,6 +30,8 @@ use undertone_tests::{
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 const SERVERS: usize = 3;
+/// Between two reports of each, on average, in seconds.
+const RHYTHM: f64 = 1.0;
 /// A process and its first lines.
 const STARTING: Duration = Duration::from_secs(30);
 /// Onion service, descriptor, circuits. On the public network this may take minutes.
@@ -106,11 +108,10 @@ fn demo() -> Result<()> {
     };
     let tor = network.as_ref().map(TorNetwork::arti_toml).transpose()?.unwrap_or_default();
 
-    let schema = programs::example("file_server")?.arg("--schema").output()?;
-    let proxy = Proxy::on(&tor)?.start(&[&String::from_utf8(schema.stdout)?])?;
+    let proxy = Proxy::on(&tor)?.start(&[&FileServer::schema()?])?;
     say(&format!("the ingest proxy publishes {}", proxy.ingest()));
-    let servers: Vec<FileServer> =
-        (1..=SERVERS).map(|_| FileServer::start(&tor, proxy.ingest())).collect::<Result<_>>()?;
+    let servers = (0..SERVERS).map(|_| FileServer::start(&tor, proxy.ingest(), RHYTHM));
+    let servers: Vec<FileServer> = servers.collect::<Result<_>>()?;
     for server in &servers {
         say(&format!("a file server on {} reports as session {}", server.address, server.session));
     }
@@ -164,35 +165,6 @@ fn stored(proxy: &Proxy) -> Result<BTreeMap<String, Counts>> {
         .into_iter()
         .map(|row| (row[0].clone(), [number(&row[1]), number(&row[2]), number(&row[3])]))
         .collect())
-}
-
-struct FileServer {
-    address: SocketAddr,
-    session: String,
-    _process: Process,
-    _folder: Folder,
-}
-
-impl FileServer {
-    fn start(tor: &str, ingest: &str) -> Result<Self> {
-        let folder = Folder::new("file-server")?;
-        fs::write(folder.join("consent"), "granted")?;
-        fs::write(folder.join("tor.toml"), tor)?;
-        let mut command = programs::example("file_server")?;
-        command.args(["--listen", "127.0.0.1:0", "--rhythm", "1", "--ingest", ingest]);
-        for (flag, name) in
-            [("--data-dir", "data"), ("--consent", "consent"), ("--tor-config", "tor.toml")]
-        {
-            command.arg(flag).arg(folder.join(name));
-        }
-        let mut process = Process::spawn("file-server", folder.path(), command)?;
-        let (address, session) = process.wait_for("the file server", STARTING, |log| {
-            let word = |start| log.lines().find_map(|line| line.strip_prefix(start));
-            let address = word("listening on ")?.parse().ok()?;
-            Some((address, word("reporting as session ")?.to_owned()))
-        })?;
-        Ok(Self { address, session, _process: process, _folder: folder })
-    }
 }
 
 /// The load generator, a process that counts for itself.

@@ -7,10 +7,12 @@
 use std::fs;
 
 use anyhow::Result;
-use undertone_tests::{influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork, wait};
+use undertone_tests::{
+    file_server::FileServer, influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork, wait,
+};
 use undertone_wire::line_protocol;
 
-use crate::fixtures::{ARRIVAL, FileServer, Load, file_server_schema, in_influxdb, in_store};
+use crate::fixtures::{ARRIVAL, Load, file_servers, in_influxdb, in_store};
 
 #[test]
 fn s5_the_address_is_the_same_before_while_and_after_the_proxy_runs() -> Result<()> {
@@ -40,7 +42,7 @@ fn help_lists_every_command_and_a_broken_schema_is_not_admitted() -> Result<()> 
         assert!(proxy.output(&[command, "--help"])?.contains("Usage: "), "{command}");
     }
 
-    let good = file_server_schema()?;
+    let good = FileServer::schema()?;
     let file = proxy.folder().join("broken.toml");
     let file = file.to_string_lossy();
     // (what is put in whose place, the line of the mistake, the key)
@@ -62,8 +64,8 @@ fn help_lists_every_command_and_a_broken_schema_is_not_admitted() -> Result<()> 
 #[test]
 fn what_is_exported_is_what_is_stored_and_influxdb_takes_it() -> Result<()> {
     let tor = TorNetwork::shared()?;
-    let mut proxy = Proxy::on(&tor.arti_toml()?)?.start(&[&file_server_schema()?])?;
-    let servers = [FileServer::start(tor, proxy.ingest())?];
+    let mut proxy = Proxy::on(&tor.arti_toml()?)?.start(&[&FileServer::schema()?])?;
+    let servers = file_servers(1, tor, &proxy)?;
     let mut load = Load::default();
     load.times(30, &servers)?;
     load.is_all_there("the store", |measurement, field| in_store(&proxy, measurement, field))?;

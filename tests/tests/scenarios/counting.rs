@@ -4,18 +4,19 @@
 //! declared. Not a failure: how long it takes, or into how many points a number is cut.
 
 use anyhow::Result;
-use undertone_tests::{influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork};
+use undertone_tests::{
+    file_server::FileServer, influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork,
+};
 
-use crate::fixtures::{FileServer, Sums, arrives, file_server_schema, in_influxdb, in_store};
+use crate::fixtures::{Sums, arrives, file_servers, in_influxdb, in_store};
 
 #[test]
 fn three_file_servers_are_counted_alike_in_influxdb_and_the_embedded_store() -> Result<()> {
     let tor = TorNetwork::shared()?;
     let database = Influxd::start()?;
     let mut proxy =
-        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&file_server_schema()?])?;
-    let servers: Vec<FileServer> =
-        (0..3).map(|_| FileServer::start(tor, proxy.ingest())).collect::<Result<_>>()?;
+        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
+    let servers = file_servers(3, tor, &proxy)?;
 
     let (mut connections, mut bytes) = (Sums::new(), Sums::new());
     for (index, server) in servers.iter().enumerate() {

@@ -5,17 +5,19 @@
 //! Not a failure: that InfluxDB gets its points late, or some of them twice (they overwrite themselves).
 
 use anyhow::{Result, ensure};
-use undertone_tests::{influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork};
+use undertone_tests::{
+    file_server::FileServer, influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork,
+};
 
-use crate::fixtures::{FileServer, Load, file_server_schema, in_influxdb, in_store};
+use crate::fixtures::{Load, file_servers, in_influxdb, in_store};
 
 #[test]
 fn d3_a_database_that_is_away_for_a_while_gets_everything_in_the_end() -> Result<()> {
     let tor = TorNetwork::shared()?;
     let mut database = Influxd::start()?;
     let mut proxy =
-        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&file_server_schema()?])?;
-    let servers = [FileServer::start(tor, proxy.ingest())?];
+        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
+    let servers = file_servers(1, tor, &proxy)?;
 
     let mut load = Load::default();
     load.once(&servers)?;

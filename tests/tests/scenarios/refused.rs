@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use undertone_tests::{
+    file_server::FileServer,
     influxdb2::Influxd,
     proxy::Proxy,
     tor_network::{Options, TorClient, TorNetwork},
@@ -29,7 +30,7 @@ use undertone_wire::{
     session::SessionKey,
 };
 
-use crate::fixtures::{ARRIVAL, Sums, arrives, file_server_schema, in_store};
+use crate::fixtures::{ARRIVAL, Sums, arrives, in_store};
 
 /// What is answered to a parcel that is well formed and signed, whatever becomes of it.
 const TAKEN: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
@@ -217,7 +218,7 @@ impl Fixture {
             "[override_net_params]\n",
             &format!("[override_net_params]\nhsdir_interval = {PERIOD_MINUTES}\n"),
         );
-        let proxy = Proxy::on(&arti)?.influxdb2(&database)?.start(&[&file_server_schema()?])?;
+        let proxy = Proxy::on(&arti)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
         database.stop()?;
         let ingest: Ingest = proxy.ingest().parse()?;
         let client = Client(tor.socks_client(&[])?);

@@ -5,9 +5,11 @@
 //! it takes, what the databases lack in between.
 
 use anyhow::Result;
-use undertone_tests::{influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork};
+use undertone_tests::{
+    file_server::FileServer, influxdb2::Influxd, proxy::Proxy, tor_network::TorNetwork,
+};
 
-use crate::fixtures::{FileServer, Load, file_server_schema, in_influxdb, in_store};
+use crate::fixtures::{Load, file_servers, in_influxdb, in_store};
 
 const CONNECTIONS: (&str, &str) = ("fileserver.connections.count", "delta");
 
@@ -16,9 +18,8 @@ fn d3_a_proxy_that_is_stopped_or_killed_under_load_loses_and_doubles_nothing() -
     let tor = TorNetwork::shared()?;
     let database = Influxd::start()?;
     let mut proxy =
-        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&file_server_schema()?])?;
-    let servers: Vec<FileServer> =
-        (0..2).map(|_| FileServer::start(tor, proxy.ingest())).collect::<Result<_>>()?;
+        Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
+    let servers = file_servers(2, tor, &proxy)?;
 
     let mut load = Load::default();
     for end in [Proxy::stop, Proxy::kill] {
