@@ -99,6 +99,7 @@ fn is_push(request: &Request<Incoming>) -> bool {
     let headers = request.headers();
     request.method() == Method::POST
         && request.uri() == PATH
+        && request.uri().query().is_none()
         && !headers.contains_key(TRANSFER_ENCODING)
         && !headers.contains_key(EXPECT)
         && headers

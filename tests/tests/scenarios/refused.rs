@@ -149,6 +149,7 @@ fn s1_there_is_one_route_and_no_way_to_the_database() -> Result<()> {
         ("GET", "/v1/batch", b""),
         ("PUT", "/v1/batch", &good),
         ("POST", "/v1/batch/", &good),
+        ("POST", "/v1/batch?", &good),
         ("POST", "//v1/batch", &good),
         ("POST", "http://127.0.0.1/v1/batch", &good),
         ("OPTIONS", "*", b""),
