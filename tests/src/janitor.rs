@@ -128,35 +128,7 @@ mod tests {
     use std::io::{BufRead, BufReader};
 
     use super::*;
-    use crate::folder::Folder;
-    use crate::process::Process;
-
-    const HOLDER: &str = "janitor::tests::holder";
-
-    /// Not a test: what the tests below run as a process of its own, and kill.
-    #[test]
-    #[ignore = "run by the tests of the janitor"]
-    fn holder() {
-        let folder = Folder::new("held").unwrap();
-        let mut command = Command::new("sh");
-        // A grandchild in a session of its own: no process group would find it.
-        command.args(["-c", "setsid sleep 1000 & echo grandchild $!; exec sleep 1000"]);
-        let mut process = Process::spawn("sleeper", folder.path(), command).unwrap();
-        let grandchild = process
-            .wait_for("the grandchild", Duration::from_secs(10), |log| {
-                Some(log.strip_prefix("grandchild ")?.strip_suffix('\n')?.to_owned())
-            })
-            .unwrap();
-        println!("\nheld {} {grandchild} {}", process.pid(), folder.path().display());
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line).unwrap();
-        if line == "dismiss\n" {
-            dismiss().unwrap();
-            println!("\ndismissed");
-            std::io::stdin().read_line(&mut line).unwrap();
-        }
-        panic!("as asked");
-    }
+    use crate::programs;
 
     struct Held {
         holder: Child,
@@ -167,8 +139,7 @@ mod tests {
 
     impl Held {
         fn start() -> Self {
-            let mut command = Command::new(std::env::current_exe().unwrap());
-            command.args(["--ignored", "--exact", "--nocapture", HOLDER]);
+            let mut command = programs::binary("holder").unwrap();
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
             let mut holder = mark(&mut command).unwrap().spawn().unwrap();
             let mut output = BufReader::new(holder.stdout.take().unwrap());
