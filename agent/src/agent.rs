@@ -298,6 +298,7 @@ impl AgentBuilder {
             gate: Gate::new(Arc::new(schema)),
             clock,
             shared: Arc::clone(&shared),
+            failures: 0,
         };
         handle.spawn(worker.run(stopped));
         Ok(Agent { registry, shared, session: Some(id), running: Some(running) })

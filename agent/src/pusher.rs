@@ -34,6 +34,8 @@ pub(crate) enum Outcome {
     Malformed,
     /// The parcel stays.
     Failed(FailureKind),
+    /// The parcel stays, and nothing came back in time: what Tor waits for may never come.
+    Hung(FailureKind),
 }
 
 /// Why nothing gets through at the moment.
@@ -65,7 +67,7 @@ pub(crate) async fn push(
     let stream = match timeout(CONNECT_LIMIT, transport.connect(endpoint, isolation)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Outcome::Failed(error.into()),
-        Err(_) => return Outcome::Failed(FailureKind::Tor),
+        Err(_) => return Outcome::Hung(FailureKind::Tor),
     };
     let request =
         request::push(&endpoint.onion, Full::new(Bytes::copy_from_slice(&parcel.body(age))));
@@ -74,7 +76,7 @@ pub(crate) async fn push(
         Ok(Ok(StatusCode::BAD_REQUEST)) => Outcome::Malformed,
         Ok(Ok(status)) if status.is_server_error() => Outcome::Failed(FailureKind::Unavailable),
         Ok(Ok(_) | Err(_)) => Outcome::Failed(FailureKind::Protocol),
-        Err(_) => Outcome::Failed(FailureKind::Unavailable),
+        Err(_) => Outcome::Hung(FailureKind::Unavailable),
     }
 }
 

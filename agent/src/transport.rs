@@ -83,6 +83,13 @@ impl fmt::Debug for Transport {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Isolation(pub(crate) [u8; 16]);
 
+impl Isolation {
+    /// Another one, for the same session.
+    pub(crate) fn next(self) -> Self {
+        Self(u128::from_be_bytes(self.0).wrapping_add(1).to_be_bytes())
+    }
+}
+
 impl fmt::Debug for Isolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Isolation")

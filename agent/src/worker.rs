@@ -25,6 +25,9 @@ use crate::{
     transport::{Connect, Pending},
 };
 
+/// After so many pushes in a row that failed, Tor is asked for everything anew.
+const FAILURES_LIMIT: u32 = 5;
+
 /// How long a failed push at shutdown waits for the next try.
 const RETRY_WHILE_DRAINING: Duration = Duration::from_millis(500);
 
@@ -44,6 +47,8 @@ pub(crate) struct Worker {
     pub(crate) spool: Spool,
     pub(crate) schedule: Schedule,
     pub(crate) shared: Arc<Shared>,
+    /// Pushes that failed since one was answered, or since the circuit was last given up.
+    pub(crate) failures: u32,
 }
 
 /// What the host may see of the worker.
@@ -107,7 +112,7 @@ impl Worker {
                 None => self.push().await,
             };
             self.decide(id, outcome);
-            if let Outcome::Failed(_) = outcome {
+            if let Outcome::Failed(_) | Outcome::Hung(_) = outcome {
                 tokio::time::sleep(RETRY_WHILE_DRAINING).await;
             }
         }
@@ -161,16 +166,36 @@ impl Worker {
                 self.spool.remove(id);
                 self.shared.enter(State::Failing(FailureKind::Refused));
             }
-            Outcome::Failed(kind) => self.shared.enter(State::Failing(kind)),
+            Outcome::Failed(kind) | Outcome::Hung(kind) => {
+                self.shared.enter(State::Failing(kind));
+            }
         }
+        self.give_up_circuit(outcome);
         self.publish(|statistics, spool| {
             statistics.parcels_waiting = spool.len();
             match outcome {
                 Outcome::Taken => statistics.parcels_sent += 1,
                 Outcome::Malformed => statistics.parcels_refused += 1,
-                Outcome::Failed(_) => statistics.pushes_failed += 1,
+                Outcome::Failed(_) | Outcome::Hung(_) => statistics.pushes_failed += 1,
             }
         });
+    }
+
+    /// Leaves behind what doesn't work: the next push finds descriptor and circuit anew.
+    ///
+    /// arti waits ten minutes for the answer to an introduction that died with the proxy, and asks a
+    /// directory for the same descriptor once in fifteen; new attempts would join the old (decision
+    /// 0010).
+    fn give_up_circuit(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Taken | Outcome::Malformed => self.failures = 0,
+            Outcome::Failed(_) => self.failures += 1,
+            Outcome::Hung(_) => self.failures = FAILURES_LIMIT,
+        }
+        if self.failures >= FAILURES_LIMIT {
+            self.failures = 0;
+            self.session.isolation = self.session.isolation.next();
+        }
     }
 
     fn publish(&self, change: impl FnOnce(&mut Statistics, &Spool)) {

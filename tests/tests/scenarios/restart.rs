@@ -15,9 +15,7 @@ const CONNECTIONS: (&str, &str) = ("fileserver.connections.count", "delta");
 
 #[test]
 fn d3_a_proxy_that_is_stopped_or_killed_under_load_loses_and_doubles_nothing() -> Result<()> {
-    // A network of its own: on one that others have used for minutes, a service that comes back was
-    // at times not found again by agents that knew it before. Not understood yet.
-    let tor = &TorNetwork::start()?;
+    let tor = TorNetwork::shared()?;
     let database = Influxd::start()?;
     let mut proxy =
         Proxy::on(&tor.arti_toml()?)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;

@@ -237,3 +237,19 @@ fn only_204_and_400_decide_a_parcel() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn after_five_failures_a_push_has_a_circuit_of_its_own() -> Result<()> {
+    let mut tapped = Tapped::start(4, Load::Busy)?;
+    tapped.capture.behave(Behaviour::Refuse(4));
+    tapped.request(5);
+    tapped.capture.answer(NO_CONTENT);
+    tapped.request(12);
+    let streams = tapped.capture.streams();
+    let circuits: Vec<_> = streams.iter().map(|stream| &stream.credentials).collect();
+    anyhow::ensure!(circuits[0].is_some(), "nothing isolates the streams");
+    assert!(circuits[..5].iter().all(|circuit| *circuit == circuits[0]));
+    assert_ne!(circuits[4], circuits[5]);
+    assert!(circuits[5..].iter().all(|circuit| *circuit == circuits[5]), "one that works is kept");
+    Ok(())
+}
