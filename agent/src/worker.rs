@@ -4,7 +4,7 @@
 //! slot that comes while one is still running is lost: a slow ingest side changes no rhythm.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -63,10 +63,7 @@ pub(crate) struct Failures {
 
 /// What the host may see of the worker.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    statistics: Mutex<Statistics>,
-}
+pub(crate) struct Shared(Mutex<(State, Statistics)>);
 
 /// The request to stop; answered when what had to be done is done.
 pub(crate) struct Stop(pub(crate) std::sync::mpsc::Sender<()>);
@@ -237,8 +234,7 @@ impl Worker {
     }
 
     fn publish(&self, change: impl FnOnce(&mut Statistics, &Spool)) {
-        let mut statistics = self.shared.statistics.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut statistics, &self.spool);
+        change(&mut self.shared.lock().1, &self.spool);
     }
 }
 
@@ -252,18 +248,22 @@ async fn running(pushing: &mut Option<Pushing>) -> (ParcelId, Outcome, Option<Ho
 
 impl Shared {
     pub(crate) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), statistics: Mutex::default() }
+        Self(Mutex::new((state, Statistics::default())))
     }
 
     pub(crate) fn state(&self) -> State {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().0
     }
 
     pub(crate) fn statistics(&self) -> Statistics {
-        *self.statistics.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock().1
     }
 
     pub(crate) fn enter(&self, state: State) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.lock().0 = state;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (State, Statistics)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
