@@ -146,6 +146,8 @@ mod tests {
             Box::pin(std::future::pending())
         }
 
+        fn end(&self, _: Isolation) {}
+
         fn warm_up(&self) -> Pending<'_, ()> {
             Box::pin(std::future::ready(()))
         }
