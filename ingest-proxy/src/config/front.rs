@@ -65,8 +65,6 @@ pub(super) fn checked(raw: Spanned<RawFront>, folder: &Path) -> Result<FrontConf
             }
         }
         "unix" => Ok(FrontConfig::Unix(UnixFront {
-            mode: raw.mode.map_or(Ok(DEFAULT_MODE), |text| mode(&text))?,
-            onion: onion(raw.onion, raw.hostname_file, &table, folder)?,
             path: match raw.path {
                 Some(path) if !path.get_ref().is_empty() => folder.join(path.into_inner()),
                 _ => {
@@ -74,6 +72,8 @@ pub(super) fn checked(raw: Spanned<RawFront>, folder: &Path) -> Result<FrontConf
                     return Err(("path", table, what.to_owned()));
                 }
             },
+            mode: raw.mode.map_or(Ok(DEFAULT_MODE), |text| mode(&text))?,
+            onion: onion(raw.onion, raw.hostname_file, &table, folder)?,
         })),
         _ => {
             let span = raw.r#type.map_or(table, |kind| kind.span());
