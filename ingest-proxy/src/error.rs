@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Tor,
     /// The local port of `/health` and `/metrics`.
     Health,
+    /// A sink that doesn't take points.
+    Sink,
 }
 
 impl Error {

@@ -2,7 +2,7 @@
 //! durably and writes them to databases.
 //!
 //! The file list is the way of a parcel: [`front`] (the onion service) → `http` → `admission` →
-//! [`queue`] → the answer → [`writer`] → [`sink`].
+//! [`queue`] → the answer → [`writer`], by its [`Route`] → [`sink`].
 
 mod admission;
 mod config;
@@ -13,6 +13,7 @@ mod http;
 mod lines;
 mod proxy;
 pub mod queue;
+mod route;
 mod schemas;
 pub mod sink;
 mod sqlite;
@@ -21,5 +22,6 @@ pub mod writer;
 pub use config::{Config, SinkConfig, Target};
 pub use error::{Error, ErrorKind};
 pub use proxy::{OpenProxy, Proxy};
+pub use route::Route;
 pub use schemas::Schemas;
 pub use sqlite::{StorageError, StorageErrorKind, WallClock};
