@@ -17,6 +17,7 @@ mod route;
 mod schemas;
 pub mod sink;
 mod sqlite;
+mod transfer;
 pub mod writer;
 
 pub use config::{Config, SinkConfig, Target};
@@ -25,3 +26,4 @@ pub use proxy::{OpenProxy, Proxy};
 pub use route::Route;
 pub use schemas::Schemas;
 pub use sqlite::{StorageError, StorageErrorKind, WallClock};
+pub use transfer::{Transferred, transfer};
