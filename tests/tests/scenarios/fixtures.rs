@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duratio
 
 use anyhow::{Context, Result};
 use undertone_tests::{
-    file_server::FileServer, folder::Folder, influxdb2::Influxd, process::Process, programs,
-    proxy::Proxy, tor_network::TorNetwork, wait,
+    file_server::FileServer, folder::Folder, influxdb1::Influxd1, influxdb2::Influxd,
+    process::Process, programs, proxy::Proxy, tor_network::TorNetwork, wait,
 };
 
 /// How long a number may take from a program to a database, on a machine that compiles beside it:
@@ -163,6 +163,19 @@ pub(crate) fn in_influxdb(database: &Influxd, measurement: &str, field: &str) ->
         database.bucket
     ))?;
     rows.iter().map(|row| Ok((row["session"].clone(), row["_value"].parse()?))).collect()
+}
+
+/// The same as InfluxDB 1's own InfluxQL engine sees it.
+pub(crate) fn in_influxdb1(database: &Influxd1, measurement: &str, field: &str) -> Result<Sums> {
+    let query = format!("SELECT sum(\"{field}\") FROM \"{measurement}\" GROUP BY \"session\"");
+    let series = database.query(&query)?;
+    series
+        .iter()
+        .map(|series| {
+            let sum = series.rows.first().and_then(|row| row.get(1)?.as_i64());
+            Ok((series.tags["session"].clone(), sum.context("a whole number")?))
+        })
+        .collect()
 }
 
 /// Waits until a sum is what it must be; says what it was otherwise.

@@ -4,6 +4,7 @@
 
 mod address;
 mod counting;
+mod databases;
 mod early_agent;
 mod fixtures;
 mod host;
@@ -13,3 +14,4 @@ mod outage;
 mod refused;
 mod restart;
 mod wire_capture;
+mod wrong_token;
