@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use data_encoding::BASE64;
 use serde_json::Value;
 
+use crate::certificates::Authority;
 use crate::folder::Folder;
 use crate::http::{self, Response};
 use crate::process::Process;
@@ -34,6 +35,8 @@ pub struct Influxd1 {
     /// The user's password.
     pub password: String,
     port: u16,
+    /// Whose certificate it shows, if it speaks HTTPS.
+    ca: Option<PathBuf>,
     process: Process,
     folder: Folder,
 }
@@ -41,9 +44,19 @@ pub struct Influxd1 {
 impl Influxd1 {
     /// Starts it and makes a database and a user.
     pub fn start() -> Result<Self> {
+        Self::launch(None)
+    }
+
+    /// The same over HTTPS alone, with the certificate of this authority.
+    pub fn start_https(authority: &Authority) -> Result<Self> {
+        Self::launch(Some(authority))
+    }
+
+    fn launch(authority: Option<&Authority>) -> Result<Self> {
         let folder = Folder::new("influxd1")?;
         let (port, rpc) = (ports::free()?, ports::free()?);
-        fs::write(folder.join("influxdb.conf"), configuration(&folder, port, rpc))?;
+        let configuration = configuration(&folder, port, rpc, authority);
+        fs::write(folder.join("influxdb.conf"), configuration)?;
         let mut command = Command::new(program()?);
         command.args(["run", "-config"]).arg(folder.join("influxdb.conf"));
         // Neither settings of the user nor those that the environment may hold.
@@ -56,8 +69,9 @@ impl Influxd1 {
         let mut process = Process::spawn("influxd1", folder.path(), command)?;
         let answering = wait::until("InfluxDB 1 to answer", START, || {
             ensure!(process.is_running(), "it ended");
+            // Over HTTPS, too, it answers to HTTP, though only with a refusal.
             let ping = http::request(port, "GET", "/ping", &[], &[]);
-            Ok(ping.ok().filter(|answer| answer.status == 204).map(drop))
+            Ok(ping.ok().filter(|answer| [204, 400].contains(&answer.status)).map(drop))
         });
         answering.map_err(|error| process.explain(error))?;
         let text = str::to_owned;
@@ -67,29 +81,40 @@ impl Influxd1 {
             username: text("admin"),
             password: text("password-of-the-tests"),
             port,
+            ca: authority.map(Authority::ca),
             process,
             folder,
         };
         let password = database.password.clone();
         database
             .query(&format!("CREATE USER admin WITH PASSWORD '{password}' WITH ALL PRIVILEGES"))?;
-        database.query("CREATE DATABASE telemetry")?;
         database.query(&format!("CREATE USER writer WITH PASSWORD '{password}'"))?;
-        database.query("GRANT ALL ON telemetry TO writer")?;
         database.username = text("writer");
+        database.create("telemetry")?;
         Ok(database)
+    }
+
+    /// Makes another database, which the user may write to.
+    pub fn create(&self, name: &str) -> Result<()> {
+        self.ask("admin", &format!("CREATE DATABASE {name}"))?;
+        self.ask("admin", &format!("GRANT ALL ON {name} TO {}", self.username)).map(drop)
     }
 
     /// Without a slash at the end.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.ca.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// The series that an InfluxQL query yields: each with its tags and its rows, all as JSON.
     pub fn query(&self, influxql: &str) -> Result<Vec<Series>> {
+        self.ask(&self.username, influxql)
+    }
+
+    fn ask(&self, username: &str, influxql: &str) -> Result<Vec<Series>> {
         let encoded: String = influxql.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let path = format!("/query?db={}&q={encoded}", self.database);
-        let answer = self.request("POST", &path, "")?;
+        let answer = self.post(username, &path, "")?;
         ensure!(answer.status == 200, "querying InfluxDB 1: {}", answer.body);
         let body: Value = serde_json::from_str(&answer.body)?;
         let result = &body["results"][0];
@@ -102,7 +127,8 @@ impl Influxd1 {
 
     /// Writes line protocol with times in nanoseconds; returns the answer, whatever it is.
     pub fn write(&self, lines: &str) -> Result<Response> {
-        self.request("POST", &format!("/write?db={}&precision=ns", self.database), lines)
+        let path = format!("/write?db={}&precision=ns", self.database);
+        self.post(&self.username, &path, lines)
     }
 
     /// Its process.
@@ -115,11 +141,19 @@ impl Influxd1 {
         &self.folder
     }
 
-    fn request(&self, method: &str, path: &str, body: &str) -> Result<Response> {
-        let credentials = format!("{}:{}", self.username, self.password);
-        let authorization = format!("Basic {}", BASE64.encode(credentials.as_bytes()));
-        let headers = [("Authorization", &*authorization)];
-        http::request(self.port, method, path, &headers, body.as_bytes())
+    fn post(&self, username: &str, path: &str, body: &str) -> Result<Response> {
+        let credentials = format!("{username}:{}", self.password);
+        let Some(ca) = &self.ca else {
+            let authorization = format!("Basic {}", BASE64.encode(credentials.as_bytes()));
+            let headers = [("Authorization", &*authorization)];
+            return http::request(self.port, "POST", path, &headers, body.as_bytes());
+        };
+        let mut command = Command::new("curl");
+        command.args(["--silent", "--show-error", "--max-time", "30", "--include", "--http1.1"]);
+        command.arg("--cacert").arg(ca).args(["--user", &credentials, "--data-binary", body]);
+        let output = command.arg(format!("{}{path}", self.url())).output().context("run curl")?;
+        ensure!(output.status.success(), "curl: {}", String::from_utf8_lossy(&output.stderr));
+        Response::parse(&output.stdout)
     }
 }
 
@@ -158,8 +192,15 @@ fn program() -> Result<PathBuf> {
     )
 }
 
-fn configuration(folder: &Folder, port: u16, rpc: u16) -> String {
+fn configuration(folder: &Folder, port: u16, rpc: u16, authority: Option<&Authority>) -> String {
     let place = |name: &str| folder.join(name).display().to_string();
+    let https = authority.map_or_else(String::new, |authority| {
+        format!(
+            "https-enabled = true\nhttps-certificate = {:?}\nhttps-private-key = {:?}",
+            authority.certificate(),
+            authority.key()
+        )
+    });
     format!(
         r#"reporting-disabled = true
 bind-address = "127.0.0.1:{rpc}"
@@ -173,6 +214,7 @@ query-log-enabled = false
 bind-address = "127.0.0.1:{port}"
 auth-enabled = true
 log-enabled = false
+{https}
 [monitor]
 store-enabled = false
 "#,

@@ -5,6 +5,7 @@
 //! from byte by byte; [`janitor`] cleans up however a run ends.
 
 pub mod capture;
+pub mod certificates;
 pub mod file_server;
 pub mod folder;
 pub mod http;

@@ -216,13 +216,13 @@ impl Builder {
     }
 }
 
-/// A sink's part of a configuration, whose folder holds the password.
+/// A sink's part of a configuration, whose folder holds the password. The key `database` is among
+/// those to be given.
 pub fn influxdb1(name: &str, database: &Influxd1, keys: &str) -> String {
     format!(
-        "\n[[sink]]\nname = \"{name}\"\ntype = \"influxdb1\"\nurl = \"{}\"\ndatabase = \"{}\"\n\
-         username = \"{}\"\npassword_file = \"password\"\n{keys}\n",
+        "\n[[sink]]\nname = \"{name}\"\ntype = \"influxdb1\"\nurl = \"{}\"\nusername = \"{}\"\n\
+         password_file = \"password\"\n{keys}\n",
         database.url(),
-        database.database,
         database.username,
     )
 }

@@ -32,7 +32,7 @@ fn each_database_gets_its_namespaces_and_the_store_can_be_asked() -> Result<()> 
     let tor = TorNetwork::shared()?;
     let (one, two) = (Influxd1::start()?, Influxd::start()?);
     let mut proxy = Proxy::on(&tor.arti_toml()?)?
-        .influxdb1_with("one", &one, "namespaces = [\"fileserver\"]")?
+        .influxdb1_with("one", &one, "database = \"telemetry\"\nnamespaces = [\"fileserver\"]")?
         .file("token", &two.token)?
         .influxdb2_with("two", &two, "namespaces = [\"reporter\"]")?
         .start(&[&FileServer::schema()?, &Reporter::schema()?])?;
@@ -134,8 +134,10 @@ fn backs_the_store_up(proxy: &Proxy) -> Result<()> {
 /// The whole store goes to a database that was not there while it was filled; twice is as once.
 fn exports_to_a_new_database(proxy: &Proxy, load: &Load) -> Result<()> {
     let archive = Influxd1::start()?;
-    let configuration =
-        format!("data_dir = \"data\"\n{}", proxy::influxdb1("archive", &archive, ""));
+    let configuration = format!(
+        "data_dir = \"data\"\n{}",
+        proxy::influxdb1("archive", &archive, "database = \"telemetry\"")
+    );
     fs::write(proxy.folder().join("archive.toml"), configuration)?;
     for _ in 0..2 {
         proxy.output_with("archive.toml", &["export", "--to", "archive"])?;

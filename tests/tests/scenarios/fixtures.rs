@@ -167,8 +167,19 @@ pub(crate) fn in_influxdb(database: &Influxd, measurement: &str, field: &str) ->
 
 /// The same as InfluxDB 1's own InfluxQL engine sees it.
 pub(crate) fn in_influxdb1(database: &Influxd1, measurement: &str, field: &str) -> Result<Sums> {
-    let query = format!("SELECT sum(\"{field}\") FROM \"{measurement}\" GROUP BY \"session\"");
-    let series = database.query(&query)?;
+    in_influxdb1_called(&database.database, database, measurement, field)
+}
+
+/// The same for another one of the server's databases.
+pub(crate) fn in_influxdb1_called(
+    name: &str,
+    server: &Influxd1,
+    measurement: &str,
+    field: &str,
+) -> Result<Sums> {
+    let series = server.query(&format!(
+        "SELECT sum(\"{field}\") FROM \"{name}\"..\"{measurement}\" GROUP BY \"session\""
+    ))?;
     series
         .iter()
         .map(|series| {

@@ -8,6 +8,7 @@ mod databases;
 mod early_agent;
 mod fixtures;
 mod host;
+mod https;
 mod instruments;
 mod noninterference;
 mod outage;
