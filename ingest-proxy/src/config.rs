@@ -132,24 +132,39 @@ impl Config {
         }
         for sink in raw.sinks {
             let span = sink.span();
-            let sink = sink
-                .into_inner()
-                .checked(folder)
-                .map_err(|(key, what)| at(key, span.clone(), what))?;
+            let at = |key: &str, what: String| {
+                let start = key_of_table(text, span.start, key);
+                at(key, start..start, what)
+            };
+            let sink = sink.into_inner().checked(folder).map_err(|(key, what)| at(key, what))?;
             let embedded = |sink: &SinkConfig| matches!(sink.target, Target::Embedded(_));
             if embedded(&sink) && config.sinks.iter().any(embedded) {
-                return Err(at("type", span, "there is one embedded store".to_owned()));
+                return Err(at("type", "there is one embedded store".to_owned()));
             }
             if config.sinks.iter().any(|other| other.name == sink.name) {
-                return Err(at(
-                    "name",
-                    span,
-                    format!("{:?} is the name of another sink", sink.name),
-                ));
+                return Err(at("name", format!("{:?} is the name of another sink", sink.name)));
             }
             config.sinks.push(sink);
         }
         config.tor = raw.tor.to_string();
         Ok(config)
     }
+}
+
+/// Where a key stands in the table that begins at `start`; the table's own place if it isn't there.
+///
+/// Tables that differ by their `type` lose the places of their keys while they are read.
+fn key_of_table(text: &str, start: usize, key: &str) -> usize {
+    let mut at = start;
+    for (number, line) in text[start..].split_inclusive('\n').enumerate() {
+        let trimmed = line.trim_start();
+        if number > 0 && trimmed.starts_with('[') {
+            break;
+        }
+        if trimmed.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return at;
+        }
+        at += line.len();
+    }
+    start
 }

@@ -71,15 +71,23 @@ impl OpenProxy {
             .register_sinks(&names)
             .await
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
-        let mut writers = Vec::new();
+        let (mut writers, mut homeless) = (Vec::new(), schemas.iter().collect::<Vec<_>>());
         for sink in config.sinks {
             let opened = open_sink(folder, &sink)?;
             let route = Route::new(sink.namespaces, &schemas);
             for namespace in route.unknown() {
                 tracing::warn!(sink = sink.name, namespace, "a sink's namespace has no schema");
             }
+            homeless.retain(|schema| !route.takes_namespace(schema.namespace()));
             let writer = Writer::new(sink.name, opened, queue.clone(), WriterLimits::default());
             writers.push(writer.with_route(route));
+        }
+        for schema in homeless {
+            let namespace = schema.namespace();
+            tracing::warn!(
+                namespace,
+                "no sink is given this namespace: its points will be dropped"
+            );
         }
         let ingest = ingest(&onion, config.deployment);
         let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));

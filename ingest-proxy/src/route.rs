@@ -39,6 +39,11 @@ impl Route {
         }
     }
 
+    /// Whether points of this namespace go there.
+    pub fn takes_namespace(&self, namespace: &str) -> bool {
+        self.namespaces.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
+    }
+
     /// Those of its namespaces that no schema has: misspelt, or not added yet.
     pub fn unknown(&self) -> impl Iterator<Item = &str> {
         let known: BTreeSet<&str> = self.owners.values().map(String::as_str).collect();
@@ -79,6 +84,8 @@ mod tests {
             assert_eq!(measurements.map(|name| route.takes(name)), taken, "{names:?}");
         }
         assert!(Route::new(None, &schemas).takes("anything"));
+        assert!(of(&["a"]).takes_namespace("a") && !of(&["a"]).takes_namespace("a.x"));
+        assert!(Route::new(None, &schemas).takes_namespace("a"));
         assert_eq!(of(&["a", "c"]).unknown().collect::<Vec<_>>(), ["c"]);
         assert_eq!(Route::new(None, &schemas).unknown().count(), 0);
     }

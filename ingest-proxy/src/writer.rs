@@ -70,6 +70,8 @@ pub struct SinkState {
     pub written_points: u64,
     /// Points that it refused since the start.
     pub refused_points: u64,
+    /// Points since the start that were passed over, as this sink isn't given their namespace.
+    pub passed_points: u64,
 }
 
 /// Writes to one sink.
@@ -173,7 +175,9 @@ impl Writer {
         if batch.unreadable > 0 {
             tracing::error!(lines = batch.unreadable, "stored lines can't be read: damaged file");
         }
+        let read = batch.points.len();
         batch.points.retain(|point| self.route.takes(&point.measurement));
+        let passed = read - batch.points.len();
         let refused = self.write(&batch).await?;
         let lines = refused.iter().filter_map(|refused| self.set_aside(&batch, refused)).collect();
         self.queue.advance(&self.name, through, lines).await.map_err(Failure::Queue)?;
@@ -187,6 +191,7 @@ impl Writer {
             state.last_error = None;
             state.written_points += (batch.points.len() - refused.len()) as u64;
             state.refused_points += refused.len() as u64;
+            state.passed_points += passed as u64;
         });
         Ok(Step::Wrote)
     }

@@ -29,7 +29,7 @@ pub(super) struct Query {
     /// Only this session
     #[arg(long, value_name = "ID")]
     session: Option<String>,
-    /// Only the time since, such as 90s, 15min, 1h or 7days ago
+    /// Only what was measured in the last, such as 90s, 15min, 1h or 7days
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     since: Option<Duration>,
 }

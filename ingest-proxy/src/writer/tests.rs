@@ -238,7 +238,9 @@ async fn a_sink_gets_its_namespaces_alone_and_is_not_behind_for_the_others() {
         let mut state = writer.state();
         tasks.push(tokio::spawn(writer.with_route(route).run(scene.stop.subscribe())));
         let points = taken.len() as u64;
-        state.wait_for(|state| state.written_points == points && state.ok).await.unwrap();
+        let done =
+            |state: &SinkState| (state.written_points, state.passed_points) == (points, 4 - points);
+        state.wait_for(done).await.unwrap();
         assert_eq!(sink.calls().concat(), taken, "{name}");
     }
     for task in tasks {

@@ -53,6 +53,14 @@ fn each_database_gets_its_namespaces_and_the_store_can_be_asked() -> Result<()> 
             .map(|sink| proxy.metric(&format!("undertone_sink_lag_parcels{{sink=\"{sink}\"}}")));
         Ok(behind.into_iter().sum::<Result<u64>>()?.eq(&0).then_some(()))
     })?;
+    let admitted = proxy.metric("undertone_points_admitted_total")?;
+    for (sink, passes) in [("one", true), ("two", true), ("store", false)] {
+        let count = |what: &str| {
+            proxy.metric(&format!("undertone_sink_points_{what}_total{{sink=\"{sink}\"}}"))
+        };
+        assert_eq!(count("written")? + count("passed")?, admitted, "{sink}");
+        assert_eq!(count("passed")? > 0, passes, "{sink}");
+    }
     assert_eq!(namespaces_of_influxdb1(&one)?, BTreeSet::from(["fileserver".to_owned()]));
     assert_eq!(namespaces_of_influxdb2(&two)?, BTreeSet::from(["reporter".to_owned()]));
 
