@@ -1,5 +1,7 @@
 //! The command line.
 
+mod store;
+
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
@@ -16,7 +18,6 @@ use tracing_subscriber::EnvFilter;
 use undertone_ingest_proxy::{
     Config, OpenProxy, Proxy, Schemas,
     front::{FrontKind, Progress},
-    sink::embedded,
 };
 
 /// How long the end may take: what is queued is written if that is possible, and else kept.
@@ -59,8 +60,19 @@ enum Action {
     /// Which measurements are admitted
     #[command(subcommand)]
     Schema(SchemaAction),
-    /// Print the embedded store as line protocol
-    Export,
+    /// Print some of the embedded store
+    Query(store::Query),
+    /// Print the embedded store as line protocol, or write it to a sink
+    Export {
+        /// The sink's name in the configuration
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+    },
+    /// Copy the embedded store to a new file, also while the proxy runs
+    Backup {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -110,11 +122,10 @@ impl Command {
                 Ok(())
             }
             Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
-            Action::Export => {
-                let mut out = io::BufWriter::new(io::stdout().lock());
-                embedded::export(&config.data_dir, &mut out)?;
-                Ok(out.flush()?)
-            }
+            Action::Query(query) => store::query(&config.data_dir, query),
+            Action::Export { to: None } => store::print(&config.data_dir),
+            Action::Export { to: Some(sink) } => store::export(config, &sink),
+            Action::Backup { file } => store::backup(&config.data_dir, &file),
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Socket,
     /// The local port of `/health` and `/metrics`.
     Health,
+    /// A sink that doesn't take points.
+    Sink,
 }
 
 impl Error {

@@ -172,6 +172,7 @@ impl Report {
         out += &family("gauge", "sink_lag_parcels", &|sink| sink.lag_parcels);
         out += &family("counter", "sink_points_written_total", &|sink| sink.written_points);
         out += &family("counter", "sink_points_refused_total", &|sink| sink.refused_points);
+        out += &family("counter", "sink_points_passed_total", &|sink| sink.passed_points);
         out
     }
 }

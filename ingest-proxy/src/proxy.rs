@@ -11,14 +11,18 @@ use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, Oni
 
 use crate::{
     admission::Admission,
-    config::{Config, Target},
+    config::{Config, SinkConfig, Target},
     error::{Error, ErrorKind},
     front::{self, Front, Progress},
     health::{Health, Report},
     http::Http,
     queue::Queue,
+    route::Route,
     schemas::Schemas,
-    sink::{Sink, embedded::Embedded, influxdb2::InfluxDb2},
+    sink::{
+        Sink, SinkError, embedded::Embedded, influxdb1::InfluxDb1, influxdb2::InfluxDb2,
+        influxdb3::InfluxDb3,
+    },
     writer::{SinkState, Writer, WriterLimits},
 };
 
@@ -66,12 +70,23 @@ impl OpenProxy {
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
         // After the queue, which no two proxies have open.
         let front = Front::open(&config).await?;
-        let mut writers = Vec::new();
+        let (mut writers, mut homeless) = (Vec::new(), schemas.iter().collect::<Vec<_>>());
         for sink in config.sinks {
-            let opened = open_sink(folder, sink.target).map_err(|error| {
-                Error::new(error.kind(), format!("open sink {:?}", sink.name)).because(error)
-            })?;
-            writers.push(Writer::new(sink.name, opened, queue.clone(), WriterLimits::default()));
+            let opened = open_sink(folder, &sink)?;
+            let route = Route::new(sink.namespaces, &schemas);
+            for namespace in route.unknown() {
+                tracing::warn!(sink = sink.name, namespace, "a sink's namespace has no schema");
+            }
+            homeless.retain(|schema| !route.takes_namespace(schema.namespace()));
+            let writer = Writer::new(sink.name, opened, queue.clone(), WriterLimits::default());
+            writers.push(writer.with_route(route));
+        }
+        for schema in homeless {
+            let namespace = schema.namespace();
+            tracing::warn!(
+                namespace,
+                "no sink is given this namespace: its points will be dropped"
+            );
         }
         let ingest = ingest(front.address().clone(), config.deployment);
         let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));
@@ -184,17 +199,20 @@ fn ingest(onion: OnionAddress, deployment: Option<DeploymentId>) -> Ingest {
     Ingest { deployment, endpoints: vec![Endpoint { onion, port: DEFAULT_PORT }] }
 }
 
-fn open_sink(folder: &std::path::Path, target: Target) -> Result<Arc<dyn Sink>, Error> {
-    match target {
-        Target::Embedded(limits) => match Embedded::open(folder, limits) {
-            Ok(sink) => Ok(Arc::new(sink)),
-            Err(error) => Err(Error::new(ErrorKind::Storage, "open the store").because(error)),
-        },
-        Target::InfluxDb2(config) => match InfluxDb2::new(config) {
-            Ok(sink) => Ok(Arc::new(sink)),
-            Err(error) => {
-                Err(Error::new(ErrorKind::Configuration, "configure InfluxDB 2").because(error))
-            }
-        },
-    }
+/// What is written to. Connects to nothing yet.
+pub(crate) fn open_sink(
+    folder: &std::path::Path,
+    sink: &SinkConfig,
+) -> Result<Arc<dyn Sink>, Error> {
+    let failed = |kind| Error::new(kind, format!("open sink {:?}", sink.name));
+    let wrong = |error: SinkError| failed(ErrorKind::Configuration).because(error);
+    Ok(match sink.target.clone() {
+        Target::Embedded(limits) => Arc::new(
+            Embedded::open(folder, limits)
+                .map_err(|error| failed(ErrorKind::Storage).because(error))?,
+        ),
+        Target::InfluxDb1(config) => Arc::new(InfluxDb1::new(config).map_err(wrong)?),
+        Target::InfluxDb2(config) => Arc::new(InfluxDb2::new(config).map_err(wrong)?),
+        Target::InfluxDb3(config) => Arc::new(InfluxDb3::new(config).map_err(wrong)?),
+    })
 }

@@ -8,8 +8,11 @@
 //! ```
 //! Bounded in age and size; what is deleted is gone from the disk.
 
+mod backup;
+mod csv;
 mod export;
 mod retention;
+mod selection;
 mod store;
 mod tags;
 #[cfg(test)]
@@ -25,7 +28,11 @@ use undertone_wire::Point;
 
 use super::{Sink, SinkError, SinkErrorKind, SinkFuture};
 use crate::sqlite::{StorageError, StorageErrorKind, WallClock};
+pub use backup::backup;
+pub use csv::csv;
+pub(crate) use export::each_point;
 pub use export::export;
+pub use selection::Selection;
 use store::Store;
 
 /// What bounds an [`Embedded`] store.

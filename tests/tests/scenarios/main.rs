@@ -5,9 +5,11 @@
 mod address;
 mod behind_c_tor;
 mod counting;
+mod databases;
 mod early_agent;
 mod fixtures;
 mod host;
+mod https;
 mod instruments;
 mod noninterference;
 mod outage;
@@ -16,3 +18,4 @@ mod restart;
 mod shared_folder;
 mod socks;
 mod wire_capture;
+mod wrong_token;
