@@ -20,6 +20,7 @@ pub mod writer;
 
 pub use config::{Config, SinkConfig, Target};
 pub use error::{Error, ErrorKind};
+pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
 pub use schemas::Schemas;
 pub use sqlite::{StorageError, StorageErrorKind, WallClock};
