@@ -3,6 +3,7 @@
 //! Each module is a story; its header says what would be a failure and what would not.
 
 mod address;
+mod containers;
 mod counting;
 mod early_agent;
 mod fixtures;
