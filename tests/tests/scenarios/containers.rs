@@ -1,5 +1,5 @@
 //! What `docker/` promises, without a container engine: the same binary, entry points and
-//! configuration run here, with paths mapped into a temporary folder.
+//! configuration run here, as the image's user on a read-only root that has what the image has.
 //!
 //! A failure: a port beside Grafana's, a service with more rights than it needs, a secret that is
 //! replaced or stands in an environment, a command that an image can't run, a sum that differs, a query
@@ -8,6 +8,7 @@
 
 mod dashboard;
 mod dockerfile;
+mod engine;
 mod stack;
 
 use std::{
@@ -22,13 +23,14 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use undertone_tests::{
     file_server::FileServer, folder::Folder, http, influxdb2::Influxd, influxdb2::Row, ports,
-    process::Process, programs, tor_network::TorNetwork, wait,
+    process::Process, tor_network::TorNetwork, wait,
 };
 
 use crate::fixtures::{ARRIVAL, ENDING, Load, RHYTHM, Sums, in_influxdb};
 use dashboard::{Choice, Dashboard, ask};
 use dockerfile::Dockerfile;
-use stack::{Service, Stack, repository};
+use engine::Container;
+use stack::{Stack, repository};
 
 #[test]
 fn the_compose_file_gives_each_service_what_it_needs_and_no_more() -> Result<()> {
@@ -201,19 +203,24 @@ fn the_stack_runs_without_containers_and_every_picture_of_the_dashboard_shows_da
 
     let service = stack.service("proxy")?;
     let health = ports::free()?;
-    configure(&stack, &service, &database, health, &tor.arti_toml()?)?;
+    configure(&stack, &database, health, &tor.arti_toml()?)?;
     fs::write(stack.join("schemas/fileserver.toml"), FileServer::schema()?)?;
     let image = service.dockerfile()?.context("the proxy's image is built here")?;
-    let start = here(&service, &image.command)?;
+    let container = Container::of(&stack, &service, &image)?;
+    let start = container.command(&image.command);
     let mut proxy = Process::spawn("proxy", stack.folder(), start)?;
     proxy.wait_for("the proxy's files to be open", ENDING * 2, |log| {
         log.contains(".onion").then_some(())
     })?;
+    let process = Path::new("/proc").join(proxy.pid().to_string());
+    assert_eq!(fs::read_link(process.join("root"))?, container.root());
+    let status = fs::read_to_string(process.join("status"))?;
+    assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
     wait::until("the health check to pass", ARRIVAL, || {
         ensure!(proxy.is_running(), "{}", proxy.log());
-        Ok(here(&service, &service.health_check()?)?.output()?.status.success().then_some(()))
+        Ok(container.command(&service.health_check()?).output()?.status.success().then_some(()))
     })?;
-    let ingest = run(here(&service, &ask_address)?)?;
+    let ingest = run(container.command(&ask_address))?;
     let ingest = ingest.trim();
     assert!(proxy.stdout().contains(ingest), "{ingest}");
 
@@ -305,38 +312,22 @@ fn tokens(stack: &Stack, database: &Influxd) -> Result<()> {
     Ok(())
 }
 
-/// Maps the paths of the proxy's configuration, and gives it this machine's database, a free port and
-/// the private Tor network.
-fn configure(
-    stack: &Stack,
-    service: &Service<'_>,
-    database: &Influxd,
-    health: u16,
-    tor: &str,
-) -> Result<()> {
-    service.make_volumes()?;
+/// Gives the proxy's configuration this machine's database, a free port and the private Tor network.
+fn configure(stack: &Stack, database: &Influxd, health: u16, tor: &str) -> Result<()> {
     let path = stack.join("proxy.toml");
-    let text = service.mapped(&fs::read_to_string(&path)?)?;
+    let text = fs::read_to_string(&path)?;
     let url = "http://influxdb:8086";
     ensure!(text.contains(url), "{text}");
     let text = text.replace(url, &database.url());
+    // A container's files are as they should be: nothing need be trusted blindly.
+    let blind = "[storage.permissions]\ndangerously_trust_everyone = true\n";
+    ensure!(tor.contains(blind), "{tor}");
     let mut text = format!("health = \"127.0.0.1:{health}\"\n{text}\n[tor]\n");
-    for line in tor.lines() {
+    for line in tor.replace(blind, "").lines() {
         let line = line.strip_prefix('[').map_or(line.to_owned(), |rest| format!("[tor.{rest}"));
         text += &format!("{line}\n");
     }
     Ok(fs::write(path, text)?)
-}
-
-/// A command of an image, to be run on this machine.
-fn here(service: &Service<'_>, command: &[String]) -> Result<Command> {
-    let (program, arguments) = command.split_first().context("an empty command")?;
-    let name = program.strip_prefix("/usr/local/bin/").context("not a program of the image")?;
-    let mut command = programs::binary(name)?;
-    for argument in arguments {
-        command.arg(service.mapped(argument)?);
-    }
-    Ok(command)
 }
 
 /// Asks everything that the dashboard asks.

@@ -7,7 +7,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -168,20 +167,6 @@ impl Service<'_> {
         Ok(self.mounts()?.iter().fold(text.to_owned(), |text, mount| {
             text.replace(&mount.target, &mount.source.to_string_lossy())
         }))
-    }
-
-    /// Makes the named volumes, with what is mounted into them.
-    pub(crate) fn make_volumes(&self) -> Result<()> {
-        let mounts = self.mounts()?;
-        for outer in mounts.iter().filter(|mount| !mount.source.exists()) {
-            fs::create_dir_all(&outer.source)?;
-            for inner in &mounts {
-                if let Some(path) = inner.target.strip_prefix(&format!("{}/", outer.target)) {
-                    symlink(&inner.source, outer.source.join(path))?;
-                }
-            }
-        }
-        Ok(())
     }
 }
 
