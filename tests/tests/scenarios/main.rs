@@ -3,6 +3,7 @@
 //! Each module is a story; its header says what would be a failure and what would not.
 
 mod address;
+mod behind_c_tor;
 mod containers;
 mod counting;
 mod early_agent;
@@ -13,4 +14,6 @@ mod noninterference;
 mod outage;
 mod refused;
 mod restart;
+mod shared_folder;
+mod socks;
 mod wire_capture;
