@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 use undertone_ingest_proxy::{
-    Config, OpenProxy, Proxy, Schemas,
+    Config, OpenProxy, Proxy, Schemas, ask_health,
     front::{FrontKind, Progress},
 };
 
@@ -57,6 +57,8 @@ enum Action {
     Run,
     /// Print what agents are given to report here; makes the identity if there is none
     Address,
+    /// Ask the proxy that runs how it is doing; exit code 1 unless all is well
+    Health,
     /// Which measurements are admitted
     #[command(subcommand)]
     Schema(SchemaAction),
@@ -115,6 +117,7 @@ impl Command {
                 println!("{}", Proxy::identity(&config)?);
                 Ok(())
             }
+            Action::Health => health(config),
             Action::Schema(SchemaAction::Add { file }) => {
                 let (schema, place) = Schemas::add(&config.data_dir, &file)?;
                 let count = schema.measurements().count();
@@ -148,6 +151,15 @@ async fn run(config: Config) -> Result<()> {
     };
     proxy.shutdown(SHUTDOWN_LIMIT).await;
     ended
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn health(config: Config) -> Result<()> {
+    let address = config.health.context("`health` is \"off\" in the configuration")?;
+    let answer = ask_health(address).await?;
+    print!("{}", answer.page);
+    ensure!(answer.well, "not all is well");
+    Ok(())
 }
 
 /// Tells how the front comes up, for ever.

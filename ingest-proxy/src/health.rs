@@ -3,6 +3,8 @@
 //! Read-only. Any web page can send requests to loopback, so a `Host` that isn't ours is refused:
 //! a page that rebinds its name to loopback reads nothing.
 
+mod ask;
+
 use std::{convert::Infallible, fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use http_body_util::Full;
@@ -15,6 +17,8 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
+
+pub use ask::{HealthAnswer, ask_health};
 
 use crate::{
     admission::Admission,

@@ -22,6 +22,7 @@ pub mod writer;
 
 pub use config::{Config, FrontConfig, SinkConfig, Target, UnixFront};
 pub use error::{Error, ErrorKind};
+pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
 pub use route::Route;
 pub use schemas::Schemas;

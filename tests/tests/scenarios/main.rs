@@ -4,6 +4,7 @@
 
 mod address;
 mod behind_c_tor;
+mod containers;
 mod counting;
 mod databases;
 mod early_agent;
