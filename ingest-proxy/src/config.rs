@@ -22,8 +22,10 @@ use crate::{
 pub struct Config {
     /// Keys, queue, schemas and the embedded store; made with mode 0700.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/metrics` are; none: nowhere. A loopback address.
+    /// Where `/health`, `/metrics` and the operator page are; none: nowhere. A loopback address.
     pub health: Option<SocketAddr>,
+    /// Whether there is an operator page.
+    pub page: bool,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
     /// Bounds of the queue.
@@ -58,6 +60,7 @@ pub enum Target {
 struct RawConfig {
     data_dir: Option<PathBuf>,
     health: Option<toml::Spanned<String>>,
+    page: Option<toml::Spanned<String>>,
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     queue: RawQueue,
@@ -91,6 +94,7 @@ impl Config {
         Self {
             data_dir: data_dir.into(),
             health: Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9790).into()),
+            page: true,
             deployment: None,
             queue: QueueLimits::default(),
             sinks: vec![store],
@@ -131,6 +135,17 @@ impl Config {
                         return Err(at("health", health.span(), what));
                     }
                 },
+            };
+        }
+        if let Some(page) = raw.page {
+            config.page = match (page.get_ref().as_str(), config.health) {
+                ("off", _) => false,
+                ("on", Some(_)) => true,
+                ("on", None) => {
+                    let what = "it is served at `health`, which is off".to_owned();
+                    return Err(at("page", page.span(), what));
+                }
+                _ => return Err(at("page", page.span(), "\"on\" or \"off\"".to_owned())),
             };
         }
         if let Some(deployment) = raw.deployment {
@@ -226,6 +241,8 @@ mod tests {
         for (text, line, key) in [
             ("\nhealth = \"0.0.0.0:80\"", "line 2", "`health`"),
             ("deployment = \"abc\"", "line 1", "`deployment`"),
+            ("page = \"maybe\"", "line 1", "`page`"),
+            ("health = \"off\"\npage = \"on\"", "line 2", "`page`"),
             ("\n\nport = 80", "line 3", "`port`"),
             ("[queue]\nmax_bytes = -1", "line 2", "max_bytes"),
             (two, "line 5", "`type`"),

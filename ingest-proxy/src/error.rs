@@ -20,7 +20,7 @@ pub enum ErrorKind {
     Storage,
     /// Tor, the keystore, or the onion service.
     Tor,
-    /// The local port of `/health` and `/metrics`.
+    /// The local port of `/health`, `/metrics` and the operator page.
     Health,
 }
 

@@ -7,10 +7,11 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 use undertone_wire::Point;
 
-use super::store::{FORMAT, restored};
+use super::open_to_read;
+use super::store::restored;
 use super::tags::SESSION;
 use crate::lines;
-use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+use crate::sqlite::{StorageError, StorageErrorKind, failed};
 
 /// Writes all points of the store in `data_dir` as line protocol, with times in nanoseconds;
 /// returns how many. Also works while a proxy writes to the store; what it writes after the start is
@@ -21,7 +22,7 @@ use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
 /// # Errors
 /// If there is no store, a newer version wrote it, it is damaged, or `out` refuses.
 pub fn export(data_dir: &Path, out: &mut dyn Write) -> Result<u64, StorageError> {
-    let connection = open_to_read(&data_dir.join(FORMAT.name), &FORMAT)?;
+    let connection = open_to_read(data_dir)?;
     let broken = failed("cannot read the store");
     let mut statement = connection.prepare(EVERYTHING).map_err(&broken)?;
     let mut rows = statement.query([]).map_err(&broken)?;
