@@ -250,7 +250,7 @@ fn legend(view: &View, out: &mut String) {
 fn sessions(view: &View, out: &mut String) {
     out.push_str(
         "<section class=\"sessions\"><h2>Sessions</h2><div class=\"wide\"><table><thead><tr><th>Session<th>First seen\
-         <th>Last seen<th class=\"n\">Points here</thead><tbody>",
+         <th>Last seen<th class=\"n\">Points in this time</thead><tbody>",
     );
     for Session { id, colour, first, last, points } in &view.sessions {
         let ago = |moment: &Moment| {

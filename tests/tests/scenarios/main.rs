@@ -10,6 +10,7 @@ mod host;
 mod instruments;
 mod noninterference;
 mod outage;
+mod page;
 mod refused;
 mod restart;
 mod wire_capture;
