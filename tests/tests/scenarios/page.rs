@@ -16,6 +16,7 @@ use serde_json::Value;
 use undertone_tests::{
     browser::{Answered, Browser},
     file_server::FileServer,
+    http::{self, Response},
     proxy::Proxy,
     tor_network::TorNetwork,
     wait,
@@ -60,6 +61,64 @@ fn an_operator_sees_what_is_stored_and_nobody_else_does() -> Result<()> {
     let own = browser.evaluate("document.querySelectorAll('svg').length")?;
     assert_ne!(own, 0, "the operator's own way in is still open");
     servers.into_iter().try_for_each(FileServer::stop)?;
+    proxy.stop()
+}
+
+#[test]
+fn without_the_token_every_request_gets_one_answer() -> Result<()> {
+    let tor = TorNetwork::shared()?;
+    let mut proxy = Proxy::on(&tor.arti_toml()?)?.start(&[])?;
+    let url = proxy.page_url()?;
+    let (home, token) = url.split_once("?token=").context("a token in the address")?;
+    let port = home.trim_end_matches('/').rsplit(':').next().context("a port")?.parse()?;
+
+    let welcome = http::request(port, "GET", &format!("/?token={token}"), &[], b"")?;
+    let header = |name: &str| {
+        let line = welcome.head.lines().find_map(|line| line.strip_prefix(name));
+        line.with_context(|| format!("no {name} in {}", welcome.head))
+    };
+    assert_eq!((welcome.status, header("location: ")?), (303, "/"));
+    let (cookie, attributes) = header("set-cookie: ")?.split_once("; ").context("attributes")?;
+    assert_eq!(attributes, "HttpOnly; SameSite=Strict; Path=/");
+    let cookie = ("Cookie", cookie);
+
+    let page = http::request(port, "GET", "/", &[cookie], b"")?;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("Nothing was reported"), "{}", page.body);
+    assert!(page.body.contains(proxy.ingest()) && !page.body.contains(token));
+    let refusal = http::request(port, "GET", "/", &[], b"")?;
+    for (method, path, headers, status) in [
+        ("GET", "/fragment", &[cookie][..], 200),
+        ("GET", "/page.css", &[cookie], 200),
+        ("GET", "/page.js", &[cookie, ("Sec-Fetch-Site", "same-origin")], 200),
+        ("HEAD", "/", &[cookie], 200),
+        ("GET", "/nothing", &[cookie], 404),
+        ("GET", "/nothing", &[], 403),
+        ("GET", "/page.js", &[], 403),
+        ("GET", "/?token=0", &[], 403),
+        ("POST", "/", &[cookie], 403),
+        ("GET", "/", &[cookie, ("Host", "evil.example")], 403),
+        ("GET", "/", &[cookie, ("Origin", "http://evil.example")], 403),
+        ("GET", "/", &[cookie, ("Sec-Fetch-Site", "same-site")], 403),
+    ] {
+        let answer = http::request(port, method, path, headers, b"")?;
+        assert_eq!(answer.status, status, "{method} {path} {headers:?}");
+        if status == 403 {
+            assert_eq!(undated(&answer), undated(&refusal), "{method} {path} {headers:?}");
+        }
+        for expected in [
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
+            "x-frame-options: DENY",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(answer.head.contains(expected), "{method} {path}: {}", answer.head);
+        }
+    }
+    // What monitoring asks for stays as it is.
+    assert_eq!(proxy.local("/metrics")?.status, 200);
+    assert!(proxy.local("/health")?.body.contains("onion service: "));
     proxy.stop()
 }
 
@@ -182,6 +241,12 @@ const ATTACK: &str = "async (home) => {
     };
     return got;
 }";
+
+/// An answer without the line that says when it was given.
+fn undated(answer: &Response) -> (u16, Vec<&str>, &str) {
+    let lines = answer.head.lines().filter(|line| !line.starts_with("date: "));
+    (answer.status, lines.collect(), &answer.body)
+}
 
 /// The page's address without the token.
 fn home(proxy: &Proxy) -> Result<String> {
