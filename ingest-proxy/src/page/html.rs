@@ -136,7 +136,7 @@ mod tests {
                 colour: 0,
                 first: moment(1),
                 last: moment(2),
-                points: 1_234,
+                points: Some(1_234),
             }],
             sessions_left_out: 5,
             measurements: vec![Measurement {

@@ -28,7 +28,7 @@ use crate::{
 pub(super) const SESSIONS_LIMIT: usize = COLOURS;
 /// Charts on a page.
 const CHARTS_LIMIT: usize = 60;
-/// After this, charts that are not there yet are left out.
+/// After this, charts that are not there yet are left out; after half of it nothing is counted.
 const TIME_LIMIT: Duration = Duration::from_secs(4);
 /// Points a line, of which each stands for an equal span of time.
 const BUCKETS: i64 = 240;
@@ -54,8 +54,8 @@ pub(super) struct Session {
     pub(super) colour: usize,
     pub(super) first: Moment,
     pub(super) last: Moment,
-    /// Points within the range.
-    pub(super) points: u64,
+    /// Points within the range; none where counting them would take too long.
+    pub(super) points: Option<u64>,
 }
 
 /// A time, in nanoseconds since 1970 and as the local clock says it.
@@ -106,7 +106,8 @@ impl Reader {
         let (mut sessions, sessions_left_out) = self.sessions(span.axis)?;
         let mut series = BTreeMap::new();
         for session in &mut sessions {
-            self.add_series(session, span.axis, &mut series)?;
+            let count = began.elapsed() < TIME_LIMIT / 2;
+            self.add_series(session, span.axis, count, &mut series)?;
         }
         let (mut measurements, mut charts, mut charts_left_out) = (Vec::new(), 0, 0);
         for ((id, name), by_tags) in series {
@@ -174,7 +175,7 @@ impl Reader {
                 colour: from_sql(row.get(5)?) as usize % COLOURS,
                 first: moment(row, 1)?,
                 last: moment(row, 3)?,
-                points: 0,
+                points: Some(0),
             })
         })?;
         let mut sessions: Vec<Session> = rows.collect::<Result<_, _>>()?;
@@ -189,25 +190,28 @@ impl Reader {
         &self,
         session: &mut Session,
         time: TimeAxis,
+        count: bool,
         all: &mut BTreeMap<(i64, String), BTreeMap<String, Vec<Member>>>,
     ) -> rusqlite::Result<()> {
         // In this order for the index, which begins with the measurement.
         let mut statement = self.connection.prepare_cached(
             "SELECT measurement.id, measurement.name, tags, series.id,
-                    (SELECT count(*) FROM (SELECT DISTINCT time FROM sample
-                                           WHERE series = series.id AND time >= ?2))
+                    CASE WHEN ?3 THEN (SELECT count(*) FROM (
+                        SELECT DISTINCT time FROM sample WHERE series = series.id AND time >= ?2
+                    )) END
              FROM measurement
              CROSS JOIN series ON series.measurement = measurement.id AND session = ?1
              WHERE newest >= ?2",
         )?;
-        let mut rows = statement.query(params![session.id, time.from])?;
+        let mut rows = statement.query(params![session.id, time.from, count])?;
         while let Some(row) = rows.next()? {
             let member = Member {
                 series: row.get(3)?,
                 colour: session.colour,
                 session: short(&session.id).to_owned(),
             };
-            session.points += from_sql(row.get(4)?);
+            let points: Option<i64> = row.get(4)?;
+            session.points = session.points.zip(points).map(|(sum, more)| sum + from_sql(more));
             let by_tags = all.entry((row.get(0)?, row.get(1)?)).or_default();
             by_tags.entry(row.get(2)?).or_default().push(member);
         }

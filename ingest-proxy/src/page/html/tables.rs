@@ -15,13 +15,13 @@ use crate::page::{
 pub(super) fn tiles(page: &Page<'_>, out: &mut String) {
     let status = page.status;
     out.push_str("<dl class=\"tiles\">");
-    let (state, text) = match (status.bootstrap_percent, status.published) {
-        (100, true) => ("good", "published"),
-        (100, false) => ("busy", "publishing"),
-        _ => ("busy", "connecting"),
+    // Agents can often get through before Arti knows that the address is published.
+    let (state, text, more) = match (status.bootstrap_percent, status.published) {
+        (100, true) => ("good", "up", "published".to_owned()),
+        (100, false) => ("good", "up", "being published".to_owned()),
+        (percent, _) => ("busy", "connecting", format!("Tor at {percent} %")),
     };
-    let tor = format!("Tor bootstrapped {} %", status.bootstrap_percent);
-    tile(out, "Onion service", text, Some(state), &tor);
+    tile(out, "Onion service", text, Some(state), &more);
     let failing = status.sinks.iter().filter(|sink| !sink.ok).count();
     let lag = status.sinks.iter().map(|sink| sink.lag_parcels).max().unwrap_or(0);
     let (state, text) = match failing {
@@ -59,7 +59,7 @@ pub(super) fn sessions(view: &View, out: &mut String) {
             Escaped(id),
             ago(first),
             ago(last),
-            grouped(*points)
+            points.map_or_else(|| "many".to_owned(), grouped)
         );
     }
     out.push_str("</tbody></table></div>");

@@ -47,7 +47,7 @@ async fn one_line_a_session_that_ends_in_the_newest_sample() {
     let sessions: Vec<_> =
         view.sessions.iter().map(|s| (s.id.as_str(), s.colour, s.points)).collect();
     // The third reported earlier than this range, and keeps its colour to itself.
-    assert_eq!(sessions, [("aaaa-1", 1, 3), ("bbbb-2", 2, 1)]);
+    assert_eq!(sessions, [("aaaa-1", 1, Some(3)), ("bbbb-2", 2, Some(1))]);
     assert_eq!(view.measurements[0].fields, ["count", "delta"]);
     let plot = plot(&view);
     assert_eq!((plot.field.as_str(), plot.tags.as_str()), ("delta", "{}"));
