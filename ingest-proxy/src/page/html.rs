@@ -50,16 +50,17 @@ impl Display for Escaped<'_> {
     }
 }
 
+const HEAD: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <title>Undertone ingest proxy</title>\
+    <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+    <meta name=\"color-scheme\" content=\"light dark\">\
+    <link rel=\"stylesheet\" href=\"/page.css\"><script src=\"/page.js\" defer></script></head><body>\
+    <header><h1>Undertone <span>ingest proxy</span></h1><nav aria-label=\"Time range\">";
+
 impl Page<'_> {
     /// The whole document.
     pub(super) fn document(&self) -> String {
-        let mut out = format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Undertone ingest proxy</title>\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <meta name=\"color-scheme\" content=\"light dark\">\
-             <link rel=\"stylesheet\" href=\"/page.css\"><script src=\"/page.js\" defer></script></head><body>\
-             <header><h1>Undertone <span>ingest proxy</span></h1><nav aria-label=\"Time range\">"
-        );
+        let mut out = HEAD.to_owned();
         for range in RANGES {
             let current = if range == self.selection.range { " aria-current=\"true\"" } else { "" };
             let link = self.selection.with_range(range);
