@@ -195,8 +195,6 @@ fn apart(wanted: &[f64], top: f64, bottom: f64) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SECOND: i64 = 1_000_000_000;
@@ -207,12 +205,7 @@ mod tests {
     }
 
     fn draw(lines: &[Line]) -> String {
-        let time = TimeAxis {
-            from: 0,
-            to: 900 * SECOND,
-            tick: Duration::from_secs(300),
-            offset_seconds: 0,
-        };
+        let time = TimeAxis { from: 0, to: 900 * SECOND, offset_seconds: 0 };
         let mut out = String::new();
         Chart { title: "a <b> & c", unit: Unit::Number, time, lines }.draw(&mut out);
         out

@@ -128,9 +128,8 @@ mod tests {
             unit: Unit::Number,
             lines: vec![line],
         };
-        let tick = std::time::Duration::from_secs(1);
         View {
-            time: TimeAxis { from: 0, to: 10, tick, offset_seconds: 0 },
+            time: TimeAxis { from: 0, to: 10, offset_seconds: 0 },
             store_bytes: 3 << 20,
             sessions: vec![Session {
                 id: name.to_owned(),

@@ -3,6 +3,7 @@
 
 const refreshMilliseconds = 5000;
 const limitMilliseconds = 15000;
+const patienceMilliseconds = 20000;
 const live = document.getElementById("live");
 const stale = document.getElementById("stale");
 let answered = Date.now();
@@ -14,10 +15,11 @@ function tell(text) {
 }
 
 async function refresh() {
-  // Neither what is being selected nor what the pointer asks about is pulled away.
+  // What is being selected or pointed at isn't pulled away, for a while.
   const selection = document.getSelection();
   const selecting = !selection.isCollapsed && live.contains(selection.anchorNode);
-  if (document.hidden || selecting || live.querySelector(".tip:hover")) return;
+  const busy = selecting || live.querySelector(".tip:hover");
+  if (document.hidden || (busy && Date.now() - answered < patienceMilliseconds)) return;
   try {
     const options = { cache: "no-store", signal: AbortSignal.timeout(limitMilliseconds) };
     const response = await fetch("/fragment" + location.search, options);

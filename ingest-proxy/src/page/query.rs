@@ -32,6 +32,8 @@ const CHARTS_LIMIT: usize = 60;
 const TIME_LIMIT: Duration = Duration::from_secs(4);
 /// Points a line, of which each stands for an equal span of time.
 const BUCKETS: i64 = 240;
+/// How often a range is halved for a store that doesn't reach as far back.
+const MOST_HALVINGS: u32 = 4;
 /// Sessions are in order of their beginning as long as they reported within the same of so many
 /// parts of the range, so that those that report side by side don't change places all the time.
 const STILL_THERE_PARTS: i64 = 8;
@@ -140,16 +142,21 @@ impl Reader {
         })
     }
 
-    /// From the beginning of a bucket, so that buckets are the same the next time.
+    /// From the beginning of a bucket, so that buckets are the same the next time. While the store
+    /// is younger than the range, only half of it is shown, or half of that.
     fn span(&self, selection: &Selection, now: SystemTime) -> rusqlite::Result<Span> {
-        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let to = nanoseconds(now);
-        let bucket = nanoseconds(selection.range.length) / BUCKETS;
+        let to = nanoseconds(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let age = to - self.number("SELECT coalesce(min(oldest), 0) FROM series")?;
+        let mut length = nanoseconds(selection.range.length);
+        let shortest = length >> MOST_HALVINGS;
+        while length > shortest && age < length / 2 - length / BUCKETS {
+            length /= 2;
+        }
+        let bucket = length / BUCKETS;
         let from = (to / bucket - BUCKETS + 1) * bucket;
         let offset_seconds =
             self.number("SELECT unixepoch('now', 'localtime') - unixepoch('now')")?;
-        let axis = TimeAxis { from, to, tick: selection.range.tick, offset_seconds };
-        Ok(Span { axis, bucket })
+        Ok(Span { axis: TimeAxis { from, to, offset_seconds }, bucket })
     }
 
     /// Those that reported last, in order of their beginning, and how many more there are.

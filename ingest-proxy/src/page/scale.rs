@@ -1,6 +1,6 @@
 //! Axes: from values and times to nice marks, and both as text. No drawing.
 
-use std::{ops::Range, time::Duration};
+use std::ops::Range;
 
 /// Marks on a value axis, about.
 const MARKS: f64 = 4.0;
@@ -32,7 +32,6 @@ pub(super) struct ValueAxis {
 pub(super) struct TimeAxis {
     pub(super) from: i64,
     pub(super) to: i64,
-    pub(super) tick: Duration,
     /// Local time minus UTC.
     pub(super) offset_seconds: i64,
 }
@@ -132,6 +131,12 @@ fn nice_step(step: f64) -> f64 {
 
 const SECOND: i64 = 1_000_000_000;
 
+/// Round spans between two marks, ascending.
+const TICKS_SECONDS: [i64; 15] =
+    [10, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800];
+/// The smallest of them is taken that cuts an axis into no more parts.
+const MOST_TICKS: i64 = 5;
+
 impl TimeAxis {
     /// Where a time is: 0 at the beginning, 1 now.
     pub(super) fn place(&self, time: i64) -> f64 {
@@ -141,7 +146,7 @@ impl TimeAxis {
 
     /// Round times of the local clock within the axis.
     pub(super) fn marks(&self) -> impl Iterator<Item = i64> {
-        let tick = i64::try_from(self.tick.as_nanos()).unwrap_or(i64::MAX).max(SECOND);
+        let tick = self.tick_seconds() * SECOND;
         let offset = self.offset_seconds * SECOND;
         let first = (self.from + offset).div_euclid(tick) + 1;
         (first..).map(move |n| n * tick - offset).take_while(|time| *time <= self.to)
@@ -149,28 +154,31 @@ impl TimeAxis {
 
     /// The day where marks are days apart, else hours and minutes.
     pub(super) fn mark_text(&self, time: i64) -> String {
-        if self.tick.as_secs() >= 24 * 3_600 {
-            self.day(time)
-        } else {
-            let minutes = self.local_seconds(time).div_euclid(60);
-            format!("{:02}:{:02}", minutes.div_euclid(60) % 24, minutes % 60)
+        match self.tick_seconds() {
+            86_400.. => self.day(time),
+            60.. => self.clock(time)[..5].to_owned(),
+            _ => self.clock(time),
         }
+    }
+
+    fn tick_seconds(&self) -> i64 {
+        let fits = |tick: &&i64| self.to - self.from <= MOST_TICKS * SECOND * **tick;
+        TICKS_SECONDS.iter().find(fits).copied().unwrap_or(TICKS_SECONDS[TICKS_SECONDS.len() - 1])
     }
 
     /// A moment, as exactly as the range asks for.
     pub(super) fn moment(&self, time: i64) -> String {
-        let seconds = self.local_seconds(time);
-        let clock = format!(
-            "{:02}:{:02}:{:02}",
-            seconds.div_euclid(3_600) % 24,
-            seconds.div_euclid(60) % 60,
-            seconds % 60
-        );
+        let clock = self.clock(time);
         if self.to - self.from > 24 * 3_600 * SECOND {
             format!("{} {clock}", self.day(time))
         } else {
             clock
         }
+    }
+
+    fn clock(&self, time: i64) -> String {
+        let seconds = self.local_seconds(time).rem_euclid(86_400);
+        format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
     }
 
     fn day(&self, time: i64) -> String {
@@ -266,23 +274,20 @@ mod tests {
         // 2024-02-29 12:10:00 UTC, in a zone 5½ hours ahead.
         let to = 1_709_208_600 * SECOND;
         let quarter = 15 * 60 * SECOND;
-        let axis = TimeAxis {
-            from: to - 4 * quarter,
-            to,
-            tick: Duration::from_secs(15 * 60),
-            offset_seconds: 19_800,
-        };
+        let axis = TimeAxis { from: to - 4 * quarter, to, offset_seconds: 19_800 };
         let marks: Vec<_> = axis.marks().map(|time| axis.mark_text(time)).collect();
         assert_eq!(marks, ["16:45", "17:00", "17:15", "17:30"]);
         assert_eq!(axis.moment(to), "17:40:00");
         assert_eq!((axis.place(to), axis.place(to - 2 * quarter)), (1.0, 0.5));
 
         let week = 7 * 24 * 3_600 * SECOND;
-        let day = Duration::from_secs(24 * 3_600);
-        let axis = TimeAxis { from: to - week, to, tick: day, offset_seconds: 0 };
+        let axis = TimeAxis { from: to - week, to, offset_seconds: 0 };
         let marks: Vec<_> = axis.marks().map(|time| axis.mark_text(time)).collect();
-        assert_eq!(marks.first().map(String::as_str), Some("Fri 23"));
-        assert_eq!(marks.last().map(String::as_str), Some("Thu 29"));
+        assert_eq!(marks, ["Fri 23", "Sun 25", "Tue 27", "Thu 29"]);
         assert_eq!(axis.moment(to + 24 * 3_600 * SECOND), "Fri 1 12:10:00");
+
+        let axis = TimeAxis { from: to - 100 * SECOND, to, offset_seconds: 0 };
+        let marks: Vec<_> = axis.marks().map(|time| axis.mark_text(time)).collect();
+        assert_eq!(marks, ["12:08:30", "12:09:00", "12:09:30", "12:10:00"]);
     }
 }

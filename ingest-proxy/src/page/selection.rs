@@ -16,8 +16,6 @@ pub(super) struct Range {
     /// For the operator.
     pub(super) label: &'static str,
     pub(super) length: Duration,
-    /// Between two marks on the axis.
-    pub(super) tick: Duration,
 }
 
 const MINUTE: u64 = 60;
@@ -26,15 +24,15 @@ const DAY: u64 = 24 * HOUR;
 
 /// All there are; the first is the default.
 pub(super) const RANGES: [Range; 5] = [
-    range("15m", "15 min", 15 * MINUTE, 5 * MINUTE),
-    range("1h", "1 h", HOUR, 15 * MINUTE),
-    range("6h", "6 h", 6 * HOUR, 2 * HOUR),
-    range("24h", "24 h", DAY, 6 * HOUR),
-    range("7d", "7 d", 7 * DAY, 2 * DAY),
+    range("15m", "15 min", 15 * MINUTE),
+    range("1h", "1 h", HOUR),
+    range("6h", "6 h", 6 * HOUR),
+    range("24h", "24 h", DAY),
+    range("7d", "7 d", 7 * DAY),
 ];
 
-const fn range(key: &'static str, label: &'static str, length: u64, tick: u64) -> Range {
-    Range { key, label, length: Duration::from_secs(length), tick: Duration::from_secs(tick) }
+const fn range(key: &'static str, label: &'static str, length_seconds: u64) -> Range {
+    Range { key, label, length: Duration::from_secs(length_seconds) }
 }
 
 /// What is shown.

@@ -73,6 +73,16 @@ async fn a_line_is_thinned_out() {
 }
 
 #[tokio::test]
+async fn a_young_store_is_shown_from_its_beginning() {
+    let minutes = |view: &View| (view.time.to - view.time.from) as f64 / (60 * SECOND) as f64;
+    for (oldest_seconds_ago, shown) in [(2, 0.9), (100, 1.9), (200, 3.8), (600, 15.0)] {
+        let view = view("", &[counter("a", oldest_seconds_ago, 1)]).await;
+        assert!((minutes(&view) - shown).abs() < 0.1, "{oldest_seconds_ago}: {}", minutes(&view));
+        assert_eq!(plot(&view).lines[0].points.len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn sessions_and_charts_are_bounded_and_the_rest_is_counted() {
     let mut points: Vec<Point> =
         (0..40).map(|session| counter(&format!("s{session:02}"), 100 - session, 1)).collect();
