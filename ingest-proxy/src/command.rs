@@ -139,6 +139,9 @@ async fn run(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     let proxy = OpenProxy::open(config).await?;
+    if let Some(url) = proxy.page_url() {
+        eprintln!("Operator page: {url}");
+    }
     println!("{}", proxy.ingest());
     let mut proxy = proxy.start();
     let progress = proxy.progress();

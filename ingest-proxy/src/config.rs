@@ -30,10 +30,12 @@ pub use sink::{SinkConfig, Target};
 pub struct Config {
     /// Keys, queue, schemas and the embedded store; made with mode 0700.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/metrics` are; none: nowhere. A loopback address.
+    /// Where `/health`, `/metrics` and the operator page are; none: nowhere. A loopback address.
     pub health: Option<SocketAddr>,
     /// How agents reach it; an onion service of its own unless set.
     pub front: FrontConfig,
+    /// Whether there is an operator page.
+    pub page: bool,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
     /// Bounds of the queue.
@@ -50,6 +52,7 @@ struct RawConfig {
     data_dir: Option<PathBuf>,
     health: Option<toml::Spanned<String>>,
     front: Option<toml::Spanned<front::RawFront>>,
+    page: Option<toml::Spanned<String>>,
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     queue: RawQueue,
@@ -77,6 +80,7 @@ impl Config {
             data_dir: data_dir.into(),
             health: Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9790).into()),
             front: FrontConfig::Onion,
+            page: true,
             deployment: None,
             queue: QueueLimits::default(),
             sinks: vec![store],
@@ -122,6 +126,17 @@ impl Config {
         if let Some(front) = raw.front {
             config.front =
                 front::checked(front, folder).map_err(|(key, span, what)| at(key, span, what))?;
+        }
+        if let Some(page) = raw.page {
+            config.page = match (page.get_ref().as_str(), config.health) {
+                ("off", _) => false,
+                ("on", Some(_)) => true,
+                ("on", None) => {
+                    let what = "it is served at `health`, which is off".to_owned();
+                    return Err(at("page", page.span(), what));
+                }
+                _ => return Err(at("page", page.span(), "\"on\" or \"off\"".to_owned())),
+            };
         }
         if let Some(deployment) = raw.deployment {
             let parsed = deployment.get_ref().parse();

@@ -11,6 +11,7 @@ pub mod front;
 mod health;
 mod http;
 mod lines;
+mod page;
 mod proxy;
 pub mod queue;
 mod route;

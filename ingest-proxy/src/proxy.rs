@@ -16,6 +16,7 @@ use crate::{
     front::{self, Front, Progress},
     health::{Health, Report},
     http::Http,
+    page::Page,
     queue::Queue,
     route::Route,
     schemas::Schemas,
@@ -39,6 +40,7 @@ pub struct OpenProxy {
     admission: Arc<Admission>,
     writers: Vec<Writer>,
     health: Option<Health>,
+    page: Option<Page>,
 }
 
 /// A proxy that runs.
@@ -61,6 +63,11 @@ impl OpenProxy {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let folder = &config.data_dir;
         let schemas = Schemas::load(folder)?;
+        let queue_limit_bytes = config.queue.bytes;
+        let store_limit_bytes = config.sinks.iter().find_map(|sink| match &sink.target {
+            Target::Embedded(limits) => Some(limits.bytes),
+            _ => None,
+        });
         let queue = Queue::open(folder, config.queue.clone())
             .map_err(|error| Error::new(ErrorKind::Storage, "open the queue").because(error))?;
         let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -94,7 +101,22 @@ impl OpenProxy {
             Some(address) => Some(Health::bind(address).await?),
             None => None,
         };
-        Ok(Self { front, ingest, queue, admission, writers, health })
+        let page = match &health {
+            Some(health) if config.page => Some(Page::new(
+                health.address(),
+                ingest.to_string(),
+                folder.clone(),
+                store_limit_bytes,
+                queue_limit_bytes,
+            )?),
+            _ => None,
+        };
+        Ok(Self { front, ingest, queue, admission, writers, health, page })
+    }
+
+    /// Where the operator page will be, with the token that lets its reader in; none if it is off.
+    pub fn page_url(&self) -> Option<String> {
+        self.page.as_ref().map(Page::url)
     }
 
     /// The onion address that will be published.
@@ -122,7 +144,7 @@ impl OpenProxy {
                 queue: self.queue.clone(),
                 sinks: states,
             };
-            writers.spawn(health.serve(report, writers_stopped.clone()));
+            writers.spawn(health.serve(report, self.page, writers_stopped.clone()));
         }
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));

@@ -4,6 +4,7 @@
 //! [`tor_network`], [`influxdb1`] and [`influxdb2`] are the real things; [`capture`] is a tap that requests are read
 //! from byte by byte; [`janitor`] cleans up however a run ends.
 
+pub mod browser;
 pub mod capture;
 pub mod certificates;
 pub mod file_server;

@@ -110,6 +110,13 @@ impl Proxy {
         http::request(self.health, "GET", path, &[("Host", &host)], b"")
     }
 
+    /// Where the operator page is, with its token: what the proxy said when it was last started.
+    pub fn page_url(&self) -> Result<String> {
+        let log = self.process.as_ref().map(Process::stderr).unwrap_or_default();
+        let url = log.lines().rev().find_map(|line| line.strip_prefix("Operator page: "));
+        Ok(url.context("the proxy named no operator page")?.to_owned())
+    }
+
     /// One of the numbers in `/metrics`; zero for one that isn't there yet.
     pub fn metric(&self, name: &str) -> Result<u64> {
         let page = self.local("/metrics")?.body;

@@ -3,7 +3,7 @@
 #
 #     tests/tools/install.sh demo    tor, a C compiler, pkg-config, sqlite3
 #     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, openssl, InfluxDB 1,
-#                                    docker-compose and Go >= 1.23
+#                                    chromium, docker-compose and Go >= 1.23
 #
 # docker-compose only reads a file here: neither a container engine nor a daemon comes with it.
 #
@@ -22,7 +22,7 @@ case ${1:-} in
 demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
         faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux openssl:openssl
-        docker-compose:docker-compose' ;;
+        chromium:chromium docker-compose:docker-compose' ;;
 *) fail "usage: $0 demo|test" ;;
 esac
 

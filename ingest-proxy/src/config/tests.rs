@@ -31,6 +31,8 @@ fn mistakes_name_line_and_key() {
     for (text, line, key) in [
         ("\nhealth = \"0.0.0.0:80\"", "line 2", "`health`"),
         ("deployment = \"abc\"", "line 1", "`deployment`"),
+        ("page = \"maybe\"", "line 1", "`page`"),
+        ("health = \"off\"\npage = \"on\"", "line 2", "`page`"),
         ("\n\nport = 80", "line 3", "`port`"),
         ("[queue]\nmax_bytes = -1", "line 2", "max_bytes"),
         (two, "line 7", "`type`"),

@@ -14,6 +14,7 @@ mod https;
 mod instruments;
 mod noninterference;
 mod outage;
+mod page;
 mod refused;
 mod restart;
 mod shared_folder;

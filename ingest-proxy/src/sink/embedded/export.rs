@@ -7,11 +7,12 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 use undertone_wire::Point;
 
+use super::open_to_read;
 use super::selection::Selection;
-use super::store::{FORMAT, restored};
+use super::store::restored;
 use super::tags::SESSION;
 use crate::lines;
-use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+use crate::sqlite::{StorageError, StorageErrorKind, failed};
 
 /// Writes points of the store in `data_dir` as line protocol, with times in nanoseconds; returns how
 /// many. Also works while a proxy writes to the store; what it writes after the start is not seen.
@@ -41,7 +42,7 @@ pub(crate) fn each_point(
     selection: &Selection,
     take: &mut dyn FnMut(Point) -> Result<(), StorageError>,
 ) -> Result<u64, StorageError> {
-    let connection = open_to_read(&data_dir.join(FORMAT.name), &FORMAT)?;
+    let connection = open_to_read(data_dir)?;
     let broken = failed("cannot read the store");
     let mut statement = connection.prepare(SELECTED).map_err(&broken)?;
     let mut rows = statement.query(selection.parameters()).map_err(&broken)?;
