@@ -115,10 +115,9 @@ fn send(
             answers.read_to_string(&mut status)?;
             return Err(status.into());
         }
-        let mut header = String::from(" ");
-        while !header.trim().is_empty() {
+        let mut header = String::new();
+        while answers.read_line(&mut header)? > 2 {
             header.clear();
-            answers.read_line(&mut header)?;
         }
     }
     Ok((lines, begun.elapsed()))

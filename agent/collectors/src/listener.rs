@@ -41,7 +41,7 @@ pub use self::{
 /// once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Nothing was taken; the client is told to come again.
+/// These points were not taken; the client is told to come again with the whole request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full {
     /// When to come again, at the earliest. Whole seconds are said.
@@ -79,8 +79,10 @@ impl Listener {
 
     /// Answers requests until `stop` is done; then those under way, for as long as the limits allow.
     ///
-    /// `accept` gets the good lines of one write, with timestamps in nanoseconds since 1970. It is
-    /// called on the runtime, one call at a time, and must not block.
+    /// `accept` gets the good lines of a request, at most 256 a call, with timestamps in nanoseconds
+    /// since 1970. It is called on the runtime and must not block. After [`Full`] nothing more of that
+    /// request comes, and what was taken of it before comes again with the next: a database overwrites
+    /// points of the same series and time.
     pub async fn serve<A, S>(self, accept: A, stop: S)
     where
         A: Fn(Vec<Point>) -> Result<(), Full> + Clone + Send + Sync + 'static,

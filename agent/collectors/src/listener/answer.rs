@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{
     access::Refusal,
     body::BodyError,
-    points::Parsed,
+    points::Outcome,
     route::{Dialect, RouteError},
 };
 
@@ -50,8 +50,8 @@ pub(super) fn database_exists() -> Answer {
 }
 
 /// Some lines, or all, are bad.
-pub(super) fn bad_lines(dialect: Dialect, parsed: &Parsed, taken: usize) -> Answer {
-    let Parsed { refused, errors, .. } = parsed;
+pub(super) fn bad_lines(dialect: Dialect, outcome: &Outcome) -> Answer {
+    let Outcome { taken, refused, errors } = outcome;
     let mut text = String::new();
     for error in errors {
         let separator = if text.is_empty() { "" } else { "\n" };
@@ -60,13 +60,13 @@ pub(super) fn bad_lines(dialect: Dialect, parsed: &Parsed, taken: usize) -> Answ
     if *refused > errors.len() {
         text = format!("{text}\nand {} lines more", refused - errors.len());
     }
-    if taken > 0 {
+    if *taken > 0 {
         text = format!("partial write: {text} dropped={refused}");
     }
     error(dialect, StatusCode::BAD_REQUEST, &text)
 }
 
-/// Nothing was taken, since there is no room.
+/// There is no room for all of it.
 pub(super) fn full(dialect: Dialect, retry_after: Duration) -> Answer {
     let mut answer =
         error(dialect, StatusCode::SERVICE_UNAVAILABLE, "no room for these points now: try again");
@@ -74,12 +74,6 @@ pub(super) fn full(dialect: Dialect, retry_after: Duration) -> Answer {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds as u64));
     answer
-}
-
-/// There are more lines than one request may have.
-pub(super) fn too_many_lines(dialect: Dialect, limit: usize) -> Answer {
-    let text = format!("points batch is too large: more than {limit} lines");
-    error(dialect, StatusCode::PAYLOAD_TOO_LARGE, &text)
 }
 
 pub(super) fn no_route(dialect: Dialect, why: RouteError) -> Answer {

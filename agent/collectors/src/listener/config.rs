@@ -59,7 +59,7 @@ impl fmt::Debug for Token {
 }
 
 /// Bounds on what clients can make a listener do. Memory for bodies is at most `requests` times the
-/// larger of the two sizes; one request at a time becomes points, about 1 kB a line.
+/// larger of the two sizes.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at once; further ones wait.
@@ -79,8 +79,6 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a body that came compressed.
     pub decompressed_bytes: usize,
-    /// Lines of a body, good and bad ones.
-    pub lines: usize,
 }
 
 impl Default for Limits {
@@ -94,7 +92,6 @@ impl Default for Limits {
             drain: Duration::from_secs(3),
             body_bytes: 8 * 1024 * 1024,
             decompressed_bytes: 8 * 1024 * 1024,
-            lines: 50_000,
         }
     }
 }

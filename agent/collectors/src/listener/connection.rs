@@ -40,8 +40,6 @@ pub(super) struct Server<A> {
     accept: A,
     /// Bodies that are received or kept.
     bodies: Semaphore,
-    /// Points take more room than their lines: one request at a time is parsed.
-    parsing: Semaphore,
 }
 
 /// Serves a client until it is gone, has been here too long, or the listener ends.
@@ -82,7 +80,7 @@ where
 {
     pub(super) fn new(limits: Limits, accept: A) -> Self {
         let bodies = Semaphore::new(limits.requests.clamp(1, Semaphore::MAX_PERMITS));
-        Self { limits, accept, bodies, parsing: Semaphore::new(1) }
+        Self { limits, accept, bodies }
     }
 
     async fn respond(&self, request: Request<Incoming>, access: &Access) -> Answer {
@@ -129,23 +127,11 @@ where
 
     /// Hands over what a body says.
     async fn write(&self, dialect: Dialect, precision: Precision, text: &[u8]) -> Answer {
-        // It is never closed.
-        let _permit = self.parsing.acquire().await;
-        let limit = self.limits.lines;
-        let Ok(mut parsed) = points::parse(text, precision, now_nanoseconds(), limit).await else {
-            return answer::too_many_lines(dialect, limit);
-        };
-        let points = std::mem::take(&mut parsed.points);
-        let taken = points.len();
-        if taken > 0
-            && let Err(Full { retry_after }) = (self.accept)(points)
-        {
-            return answer::full(dialect, retry_after);
+        match points::hand_over(text, precision, now_nanoseconds(), &self.accept).await {
+            Ok(outcome) if outcome.refused > 0 => answer::bad_lines(dialect, &outcome),
+            Ok(_) => answer::taken(),
+            Err(Full { retry_after }) => answer::full(dialect, retry_after),
         }
-        if parsed.refused > 0 {
-            return answer::bad_lines(dialect, &parsed, taken);
-        }
-        answer::taken()
     }
 }
 
