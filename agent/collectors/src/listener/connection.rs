@@ -25,7 +25,7 @@ use super::{
     route::{self, Dialect, Precision, Route, RouteError},
 };
 
-/// Bytes of a connection's buffer, and so of a request's head.
+/// Bytes of a connection's buffer: a request's head is at most twice as long.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Header fields of a request; clients send about ten.
 const HEADERS_LIMIT: usize = 64;
