@@ -87,13 +87,13 @@ where
         let dialect = Dialect::of(request.uri());
         let (head, mut body) = request.into_parts();
         if let Err(refusal) = access.check(&head.uri, &head.headers) {
-            body::discard(body, &self.limits).await;
+            body::discard(&head.headers, body, &self.limits).await;
             return answer::refused(dialect, refusal);
         }
         let answered = match Route::parse(&head.method, &head.uri) {
             Ok(Route::Write(precision)) => {
                 let Ok(Ok(_permit)) = timeout(self.limits.body, self.bodies.acquire()).await else {
-                    body::discard(body, &self.limits).await;
+                    body::discard(&head.headers, body, &self.limits).await;
                     return answer::full(dialect, BUSY_PAUSE);
                 };
                 match body::receive(&head.headers, &mut body, &self.limits).await {
@@ -119,7 +119,7 @@ where
         match answered {
             Err(why @ (BodyError::TooSlow | BodyError::Broken)) => answer::no_body(dialect, why),
             answered => {
-                body::discard(body, &self.limits).await;
+                body::discard(&head.headers, body, &self.limits).await;
                 answered.unwrap_or_else(|why| answer::no_body(dialect, why))
             }
         }

@@ -128,14 +128,13 @@ fn who_never_ends_doesnt_hold_up_the_end() {
     serving.ended();
 }
 
-/// What comes up to an empty line.
-fn head(stream: impl Read) -> String {
+/// What comes up to an empty line, and no more.
+fn head(mut stream: impl Read) -> String {
     let mut text = String::new();
-    for byte in stream.bytes() {
-        text.push(char::from(byte.unwrap()));
-        if text.ends_with("\r\n\r\n") {
-            break;
-        }
+    let mut byte = [0];
+    while !text.ends_with("\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        text.push(char::from(byte[0]));
     }
     text
 }
