@@ -6,7 +6,9 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, body::Incoming, http::request::Parts, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -86,37 +88,12 @@ where
     async fn respond(&self, request: Request<Incoming>, access: &Access) -> Answer {
         let dialect = Dialect::of(request.uri());
         let (head, mut body) = request.into_parts();
-        if let Err(refusal) = access.check(&head.uri, &head.headers) {
-            body::discard(&head.headers, body, &self.limits).await;
-            return answer::refused(dialect, refusal);
-        }
-        let answered = match Route::parse(&head.method, &head.uri) {
-            Ok(Route::Write(precision)) => {
-                let Ok(Ok(_permit)) = timeout(self.limits.body, self.bodies.acquire()).await else {
-                    body::discard(&head.headers, body, &self.limits).await;
-                    return answer::full(dialect, BUSY_PAUSE);
-                };
-                match body::receive(&head.headers, &mut body, &self.limits).await {
-                    Ok(text) => return self.write(dialect, precision, &text).await,
-                    Err(why) => Err(why),
-                }
-            }
-            Ok(Route::Ping) => Ok(answer::pong()),
-            Ok(Route::Health) => Ok(answer::health()),
-            Ok(Route::Query(query)) => {
-                let limits = Limits { body_bytes: QUERY_LIMIT_BYTES, ..self.limits.clone() };
-                match query {
-                    Some(query) => Ok(create_database(dialect, &query)),
-                    None => body::receive(&head.headers, &mut body, &limits).await.map(|form| {
-                        let mut parameters = form_urlencoded::parse(&form);
-                        let query = parameters.find(|(key, _)| key == "q");
-                        create_database(dialect, query.as_ref().map_or("", |(_, query)| query))
-                    }),
-                }
-            }
-            Err(why) => Ok(answer::no_route(dialect, why)),
+        let answered = match access.check(&head.uri, &head.headers) {
+            Ok(()) => self.answer(dialect, &head, &mut body).await,
+            Err(refusal) => Ok(answer::refused(dialect, refusal)),
         };
         match answered {
+            // There is no rest to wait for.
             Err(why @ (BodyError::TooSlow | BodyError::Broken)) => answer::no_body(dialect, why),
             answered => {
                 body::discard(&head.headers, body, &self.limits).await;
@@ -125,13 +102,48 @@ where
         }
     }
 
+    async fn answer(
+        &self,
+        dialect: Dialect,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Answer, BodyError> {
+        match Route::parse(&head.method, &head.uri) {
+            Ok(Route::Write(precision)) => self.write(dialect, precision, head, body).await,
+            Ok(Route::Ping) => Ok(answer::pong()),
+            Ok(Route::Health) => Ok(answer::health()),
+            Ok(Route::Query(Some(query))) => Ok(create_database(dialect, &query)),
+            Ok(Route::Query(None)) => {
+                let limits = Limits {
+                    body_bytes: QUERY_LIMIT_BYTES,
+                    decompressed_bytes: QUERY_LIMIT_BYTES,
+                    ..self.limits.clone()
+                };
+                let form = body::receive(&head.headers, body, &limits).await?;
+                let query = form_urlencoded::parse(&form).find(|(key, _)| key == "q");
+                Ok(create_database(dialect, query.as_ref().map_or("", |(_, query)| query)))
+            }
+            Err(why) => Ok(answer::no_route(dialect, why)),
+        }
+    }
+
     /// Hands over what a body says.
-    async fn write(&self, dialect: Dialect, precision: Precision, text: &[u8]) -> Answer {
-        match points::hand_over(text, precision, now_nanoseconds(), &self.accept).await {
+    async fn write(
+        &self,
+        dialect: Dialect,
+        precision: Precision,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Answer, BodyError> {
+        let Ok(Ok(_permit)) = timeout(self.limits.body, self.bodies.acquire()).await else {
+            return Ok(answer::full(dialect, BUSY_PAUSE));
+        };
+        let text = body::receive(&head.headers, body, &self.limits).await?;
+        Ok(match points::hand_over(&text, precision, now_nanoseconds(), &self.accept).await {
             Ok(outcome) if outcome.refused > 0 => answer::bad_lines(dialect, &outcome),
             Ok(_) => answer::taken(),
             Err(Full { retry_after }) => answer::full(dialect, retry_after),
-        }
+        })
     }
 }
 
