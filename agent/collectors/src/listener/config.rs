@@ -62,7 +62,7 @@ impl fmt::Debug for Token {
 /// larger of the two sizes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; further ones wait.
+    /// Connections at once, of each socket; further ones wait.
     pub connections: usize,
     /// Requests at once whose body is received or kept; further ones wait, for as long as a body may
     /// take, and are then asked to come again.

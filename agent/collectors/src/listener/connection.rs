@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -12,7 +13,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 use undertone_wire::Point;
@@ -36,24 +37,52 @@ const QUERY_LIMIT_BYTES: usize = 16 * 1024;
 /// When to come again if too many write at once.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
+/// Where clients of one socket come in: so many at once, by its rule.
+pub(super) struct Door {
+    access: Arc<Access>,
+    room: Arc<Semaphore>,
+}
+
+/// What a client holds while it is in.
+pub(super) struct Pass {
+    access: Arc<Access>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Door {
+    pub(super) fn new(access: Access, connections: usize) -> Self {
+        Self { access: Arc::new(access), room: semaphore(connections) }
+    }
+
+    /// The next client, as soon as there is room.
+    pub(super) async fn enter<T>(
+        &self,
+        client: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<(T, Pass)> {
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
+        let client = client.await?;
+        Ok((client, Pass { access: Arc::clone(&self.access), _room: room }))
+    }
+}
+
 /// What all connections share.
 pub(super) struct Server<A> {
     limits: Limits,
     accept: A,
     /// Bodies that are received or kept.
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
 }
 
 /// Serves a client until it is gone, has been here too long, or the listener ends.
 pub(super) async fn run<A>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    pass: Pass,
     server: Arc<Server<A>>,
-    access: Arc<Access>,
     mut ended: watch::Receiver<bool>,
 ) where
     A: Fn(Vec<Point>) -> Result<(), Full>,
 {
-    let (server, access) = (&*server, &*access);
+    let (server, access) = (&*server, &*pass.access);
     let limits = &server.limits;
     let service =
         service_fn(
@@ -81,7 +110,7 @@ where
     A: Fn(Vec<Point>) -> Result<(), Full>,
 {
     pub(super) fn new(limits: Limits, accept: A) -> Self {
-        let bodies = Semaphore::new(limits.requests.clamp(1, Semaphore::MAX_PERMITS));
+        let bodies = semaphore(limits.requests);
         Self { limits, accept, bodies }
     }
 
@@ -145,6 +174,10 @@ where
             Err(Full { retry_after }) => answer::full(dialect, retry_after),
         })
     }
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 fn create_database(dialect: Dialect, query: &str) -> Answer {

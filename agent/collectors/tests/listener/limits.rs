@@ -155,6 +155,15 @@ fn who_comes_beyond_the_limit_waits_and_is_served() {
 }
 
 #[test]
+fn who_fills_the_port_doesnt_keep_others_from_the_socket() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let serving = Serving::start(limits);
+    let idle: Vec<_> = (0..3).map(|_| serving.tcp()).collect();
+    assert_eq!(serving.write("/write", "", b"a b=1").status, 204);
+    drop(idle);
+}
+
+#[test]
 fn large_and_malformed_heads_are_refused() {
     let serving = Serving::start(Limits::default());
     let long = format!("GET /ping HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(300_000));
