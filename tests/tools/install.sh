@@ -2,7 +2,7 @@
 # Installs what is missing for the demo or the tests, from Debian's or Ubuntu's packages.
 #
 #     tests/tools/install.sh demo    tor, a C compiler, pkg-config, sqlite3
-#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux and Go >= 1.23
+#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, procps and Go >= 1.23
 #
 # Looks first, and does nothing if all is there. No service is started, and none is left running.
 set -eu
@@ -18,7 +18,7 @@ command -v cargo >/dev/null || fail "Rust is missing: see https://rustup.rs"
 case ${1:-} in
 demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
-        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux' ;;
+        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux free:procps' ;;
 *) fail "usage: $0 demo|test" ;;
 esac
 
