@@ -2,7 +2,7 @@
 # Installs what is missing for the demo or the tests, from Debian's or Ubuntu's packages.
 #
 #     tests/tools/install.sh demo    tor, a C compiler, pkg-config, sqlite3
-#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, openssl, InfluxDB 1,
+#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, procps, openssl, InfluxDB 1,
 #                                    chromium, docker-compose and Go >= 1.23
 #
 # docker-compose only reads a file here: neither a container engine nor a daemon comes with it.
@@ -21,8 +21,8 @@ command -v cargo >/dev/null || fail "Rust is missing: see https://rustup.rs"
 case ${1:-} in
 demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
-        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux openssl:openssl
-        chromium:chromium docker-compose:docker-compose' ;;
+        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux free:procps
+        openssl:openssl chromium:chromium docker-compose:docker-compose' ;;
 *) fail "usage: $0 demo|test" ;;
 esac
 
