@@ -24,6 +24,7 @@ use crate::{
     consent::{Consent, OffReason},
     error::{Error, ErrorKind},
     gate::Gate,
+    points::{Inbox, Points},
     profile::Profile,
     pusher::FailureKind,
     schedule::Schedule,
@@ -32,7 +33,7 @@ use crate::{
     snapshot::Snapshots,
     spool::Spool,
     transport::Transport,
-    worker::{Shared, Stop, Worker},
+    worker::{Failures, Shared, Stop, Worker},
 };
 
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
@@ -45,6 +46,7 @@ pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
     session: Option<SessionId>,
+    points: Points,
     pub(crate) running: Option<Running>,
 }
 
@@ -124,6 +126,11 @@ impl Agent {
     /// If the namespace has an instrument of the same name that was declared otherwise.
     pub fn instruments<I: Instruments>(&self) -> Result<I, RegisterError> {
         I::register(&self.registry)
+    }
+
+    /// Where points from elsewhere are handed over, if the schema is open ([`Schema::open`]).
+    pub fn points(&self) -> Points {
+        self.points.clone()
     }
 
     /// What the agent is doing.
@@ -247,11 +254,16 @@ impl AgentBuilder {
             .schema
             .ok_or_else(|| Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))?
             .map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
+        if schema.is_open() && !self.profile.may_be_open() {
+            let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
+            return Err(Error::new(ErrorKind::Schema, why));
+        }
         let registry = Registry::new();
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
             let shared = Arc::new(Shared::new(State::Off(reason)));
-            return Ok(Agent { registry, shared, session: None, running: None });
+            let points = Points::off();
+            return Ok(Agent { registry, shared, session: None, points, running: None });
         }
 
         let transport = match self.transport {
@@ -281,12 +293,14 @@ impl AgentBuilder {
         })?;
         let session = Session::new(self.ingest.deployment, clock.randomness());
         let id = session.id();
+        let (inbox, points) = Inbox::new();
         let worker = Worker {
             profile: self.profile,
             endpoint,
             transport,
             snapshots: Snapshots::new(registry.clone(), schema.interval()),
             batch: Batch::default(),
+            inbox,
             session,
             spool: Spool::default(),
             schedule: Schedule::new(
@@ -298,10 +312,10 @@ impl AgentBuilder {
             gate: Gate::new(Arc::new(schema)),
             clock,
             shared: Arc::clone(&shared),
-            failures: 0,
+            failures: Failures::default(),
         };
         handle.spawn(worker.run(stopped));
-        Ok(Agent { registry, shared, session: Some(id), running: Some(running) })
+        Ok(Agent { registry, shared, session: Some(id), points, running: Some(running) })
     }
 }
 

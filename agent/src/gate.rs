@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use undertone_wire::{
-    Point,
+    FieldValue, Point,
     reading::Reading,
     schema::{Refusal, Schema},
 };
@@ -22,6 +22,10 @@ pub(crate) struct Declared {
     series: Series,
     reading: Reading,
 }
+
+/// A point from elsewhere that an open schema takes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Taken(Point);
 
 /// Lets through what the schema declares.
 #[derive(Debug)]
@@ -44,6 +48,19 @@ impl Gate {
                 None
             }
         }
+    }
+
+    /// A point from elsewhere as it may leave; `None` if it may not. Text doesn't travel: fields that are
+    /// text are left out and counted.
+    pub(crate) fn pass_point(&mut self, mut point: Point) -> Option<Taken> {
+        let fields = point.fields.len();
+        point.fields.retain(|_, value| !matches!(value, FieldValue::String(_)));
+        let checked = self.schema.check_open(&point);
+        if checked.is_ok() && point.fields.len() == fields {
+            return Some(Taken(point));
+        }
+        self.count(point.measurement.clone(), checked.err().unwrap_or(Refusal::Fields));
+        checked.is_ok().then_some(Taken(point))
     }
 
     /// What was refused, by name.
@@ -71,6 +88,13 @@ impl Gate {
             key.0 = "…".to_owned();
         }
         *self.refused.entry(key).or_default() += 1;
+    }
+}
+
+impl Taken {
+    /// The point that stands in a parcel.
+    pub(crate) fn point(&self) -> &Point {
+        &self.0
     }
 }
 
@@ -138,6 +162,19 @@ mod tests {
             assert_eq!(gate.pass(sample), None);
             assert_eq!(gate.refused().get(&key), Some(&1));
         }
+    }
+
+    #[test]
+    fn p2_points_from_elsewhere_pass_an_open_schema_without_their_text() {
+        let load = || Point::new("system").field("load1", 0.5).at(1);
+        assert_eq!(gate().pass_point(load()), None, "not open");
+        let mut gate = Gate::new(Arc::new(Schema::open("fleet").unwrap()));
+        assert_eq!(gate.pass_point(load()), Some(Taken(load())));
+        let with_text = load().field("uptime_format", "a day");
+        assert_eq!(gate.pass_point(with_text), Some(Taken(load())));
+        assert_eq!(gate.pass_point(load().tag("session", "mine")), None);
+        let refused: Vec<_> = gate.refused().iter().map(|((_, why), n)| (*why, *n)).collect();
+        assert_eq!(refused, [(Refusal::Tag, 1), (Refusal::Fields, 1)]);
     }
 
     #[test]

@@ -38,7 +38,7 @@
 //! # }
 //! ```
 //!
-//! The file list is the way of a number: `snapshot` → `gate` → `batch` → `session` (seals) → `spool` →
+//! The file list is the way of a number: `snapshot` → `gate` → `batch` (and `points` from elsewhere) → `session` (seals) → `spool` →
 //! `pusher` → `transport`; `worker` moves it when `schedule` says so.
 
 mod agent;
@@ -49,6 +49,7 @@ mod error;
 #[cfg(feature = "tor")]
 mod folder;
 mod gate;
+mod points;
 mod profile;
 mod pusher;
 mod schedule;
@@ -63,12 +64,14 @@ pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{Consent, OffReason};
 pub use error::{Error, ErrorKind};
+pub use points::{Overflow, Points};
 pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
 pub use shutdown::Shutdown;
 pub use transport::Transport;
 pub use undertone_instruments::*;
 pub use undertone_wire::{
+    FieldValue, Point,
     endpoint::Ingest,
     schema::{Schema, SchemaError},
     session::SessionId,

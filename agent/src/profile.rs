@@ -60,6 +60,16 @@ impl Profile {
         }
     }
 
+    /// Whether points that no schema declares may be taken, with their own times (P2, P6).
+    pub(crate) fn may_be_open(self) -> bool {
+        matches!(self, Self::Fleet(_))
+    }
+
+    /// Whether what waits is sent at once when a push got through, outside the rhythm (P5).
+    pub(crate) fn sends_backlog_at_once(self) -> bool {
+        matches!(self, Self::Fleet(_))
+    }
+
     /// Whether what waits is sent at shutdown, outside the rhythm (P5). Otherwise it is gone (P10).
     pub(crate) fn drains_at_shutdown(self) -> bool {
         matches!(self, Self::Fleet(_))

@@ -18,8 +18,11 @@ use undertone_wire::{
 
 use crate::transport::{Connect, ConnectError, Isolation, Stream};
 
-/// Bootstrapping, a descriptor and a circuit may take this long together.
-const CONNECT_LIMIT: Duration = Duration::from_secs(120);
+/// Bootstrapping, a descriptor and a circuit may take this long together; after pushes that took
+/// longer, twice and four times as long, for networks where everything is slow.
+const CONNECT_LIMIT: Duration = Duration::from_secs(60);
+/// How often that limit is doubled.
+const DOUBLINGS: u32 = 2;
 /// Request and answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
 /// The longest head of an answer that is read, in bytes; hyper's minimum.
@@ -56,15 +59,17 @@ pub enum FailureKind {
     DataFolder,
 }
 
-/// Sends one parcel.
+/// Sends one parcel, where so many pushes before it hung.
 pub(crate) async fn push(
     transport: &dyn Connect,
     endpoint: &Endpoint,
     isolation: Isolation,
     parcel: &Parcel,
     age: Age,
+    hung: u32,
 ) -> Outcome {
-    let stream = match timeout(CONNECT_LIMIT, transport.connect(endpoint, isolation)).await {
+    let limit = CONNECT_LIMIT * 2_u32.pow(hung.min(DOUBLINGS));
+    let stream = match timeout(limit, transport.connect(endpoint, isolation)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Outcome::Failed(error.into()),
         Err(_) => return Outcome::Hung(FailureKind::Tor),

@@ -54,6 +54,11 @@ impl Spool {
         self.waiting.retain(|waiting| waiting.parcel.id() != id);
     }
 
+    /// Whether another one can be added and nothing be dropped.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.len() < PARCELS_LIMIT
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

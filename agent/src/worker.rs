@@ -16,6 +16,7 @@ use crate::{
     batch::Batch,
     clock::{Clock, Hold},
     gate::Gate,
+    points::Inbox,
     profile::Profile,
     pusher::{FailureKind, Outcome, push},
     schedule::{Event, Schedule},
@@ -43,12 +44,21 @@ pub(crate) struct Worker {
     pub(crate) snapshots: Snapshots,
     pub(crate) gate: Gate,
     pub(crate) batch: Batch,
+    pub(crate) inbox: Inbox,
     pub(crate) session: Session,
     pub(crate) spool: Spool,
     pub(crate) schedule: Schedule,
     pub(crate) shared: Arc<Shared>,
-    /// Pushes that failed since one was answered, or since the circuit was last given up.
-    pub(crate) failures: u32,
+    pub(crate) failures: Failures,
+}
+
+/// What went wrong since a push was last answered.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    /// Pushes that failed since the circuit was last given up.
+    in_a_row: u32,
+    /// Pushes that hung.
+    hung: u32,
 }
 
 /// What the host may see of the worker.
@@ -73,9 +83,9 @@ impl Worker {
                 biased;
                 stop = stop.recv() => break stop,
                 (id, outcome, hold) = running(&mut pushing) => {
-                    pushing = None;
                     self.decide(id, outcome);
                     drop(hold);
+                    pushing = self.pushes_on(outcome).then(|| self.push());
                 }
                 () = self.clock.sleep_until(moment) => {
                     let now = self.clock.now();
@@ -105,7 +115,11 @@ impl Worker {
         self.cut();
         loop {
             if pushing.is_none() && self.spool.len() == 0 {
-                return;
+                // What had no room before may have it now; chaff alone is not worth a push.
+                self.cut_points();
+                if self.spool.len() == 0 {
+                    return;
+                }
             }
             let (id, outcome, _) = match pushing.take() {
                 Some(pushing) => pushing.await,
@@ -130,11 +144,33 @@ impl Worker {
         let cut = self.batch.cut();
         let parcel = self.session.seal(&cut.payload);
         self.spool.add(parcel, self.clock.now());
+        let dropped = cut.dropped + self.cut_points();
+        let refused = self.gate.refused().values().sum();
         self.publish(|statistics, spool| {
-            statistics.series_dropped += cut.dropped as u64;
+            statistics.series_dropped += dropped as u64;
+            statistics.readings_refused = refused;
             statistics.parcels_waiting = spool.len();
             statistics.parcels_dropped = spool.dropped();
         });
+    }
+
+    /// Seals points from elsewhere, as far as there is room, and returns how many were too large. Those
+    /// that find no room stay where they wait, so that who hands over more is told.
+    fn cut_points(&mut self) -> usize {
+        let mut dropped = 0;
+        while self.spool.has_room()
+            && let Some(cut) = self.inbox.cut(&mut self.gate)
+        {
+            dropped += cut.dropped;
+            let parcel = self.session.seal(&cut.payload);
+            self.spool.add(parcel, self.clock.now());
+        }
+        dropped
+    }
+
+    /// Whether the next parcel follows without waiting for a slot.
+    fn pushes_on(&self, outcome: Outcome) -> bool {
+        outcome == Outcome::Taken && self.profile.sends_backlog_at_once() && self.spool.len() > 0
     }
 
     /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
@@ -150,8 +186,9 @@ impl Worker {
         let hold = self.clock.hold();
         let transport = Arc::clone(&self.transport);
         let (endpoint, isolation) = (self.endpoint.clone(), self.session.isolation);
+        let hung = self.failures.hung;
         Box::pin(async move {
-            let outcome = push(&*transport, &endpoint, isolation, &parcel, age).await;
+            let outcome = push(&*transport, &endpoint, isolation, &parcel, age, hung).await;
             (parcel.id(), outcome, hold)
         })
     }
@@ -187,14 +224,15 @@ impl Worker {
     /// directory for the same descriptor once in fifteen; new attempts would join the old (decision
     /// 0010).
     fn give_up_circuit(&mut self, outcome: Outcome) {
+        let Failures { in_a_row, hung } = &mut self.failures;
         match outcome {
-            Outcome::Taken | Outcome::Malformed => self.failures = 0,
-            Outcome::Failed(_) => self.failures += 1,
-            Outcome::Hung(_) => self.failures = FAILURES_LIMIT,
-        }
-        if self.failures >= FAILURES_LIMIT {
-            self.failures = 0;
-            self.session.isolation = self.session.isolation.next();
+            Outcome::Taken | Outcome::Malformed => self.failures = Failures::default(),
+            Outcome::Failed(_) if *in_a_row + 1 < FAILURES_LIMIT => *in_a_row += 1,
+            Outcome::Failed(_) | Outcome::Hung(_) => {
+                *in_a_row = 0;
+                *hung += u32::from(matches!(outcome, Outcome::Hung(_)));
+                self.session.isolation = self.session.isolation.next();
+            }
         }
     }
 

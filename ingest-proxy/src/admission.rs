@@ -27,6 +27,8 @@ use crate::{
 
 /// A point can't claim to be older than the oldest parcel.
 const OLDEST_POINT: Duration = Duration::from_secs(48 * 3_600);
+/// How far the clock of a machine of one's own may be ahead.
+const NEWEST_POINT: Duration = Duration::from_secs(600);
 
 /// What a client is told, and all it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,14 +135,10 @@ fn read(
     age: Age,
     now: SystemTime,
 ) -> Result<Point, &'static str> {
-    let schema = schemas.of(&point.measurement).ok_or("measurement")?;
-    let reading = schema.read(&point).map_err(|refusal| match refusal {
-        Refusal::Tag => "tag",
-        Refusal::TagValue => "tag_value",
-        Refusal::Fields => "fields",
-        Refusal::Bucket => "bucket",
-        _ => "measurement",
-    })?;
+    let Some(schema) = schemas.of(&point.measurement) else {
+        return read_open(point, schemas, session, now);
+    };
+    let reading = schema.read(&point).map_err(reason)?;
     let intervals = point.timestamp.and_then(|intervals| u32::try_from(intervals).ok());
     let before = intervals
         .and_then(|intervals| schema.interval().checked_mul(intervals))
@@ -160,6 +158,35 @@ fn read(
         fields: reading.database_fields(),
         timestamp: Some(time),
     })
+}
+
+/// Reads a point that nobody declared, where there is a schema that is open to such: it keeps its own
+/// time.
+fn read_open(
+    point: Point,
+    schemas: &Schemas,
+    session: SessionId,
+    now: SystemTime,
+) -> Result<Point, &'static str> {
+    let schema = schemas.open().ok_or("measurement")?;
+    schema.check_open(&point).map_err(reason)?;
+    let time = point.timestamp.and_then(|time| u64::try_from(time).ok()).ok_or("time")?;
+    let time = UNIX_EPOCH + Duration::from_nanos(time);
+    if time > now + NEWEST_POINT || time + OLDEST_POINT < now {
+        return Err("time");
+    }
+    Ok(point.tag(SESSION_TAG, session.to_string()))
+}
+
+fn reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Tag => "tag",
+        Refusal::TagValue => "tag_value",
+        Refusal::Fields => "fields",
+        Refusal::Bucket => "bucket",
+        Refusal::Time => "time",
+        _ => "measurement",
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +275,27 @@ mod tests {
         let stats = fixture.queue.stats();
         let refused: Vec<(&str, u64)> = stats.refused().collect();
         assert_eq!(refused, [("measurement", 1), ("time", 1)]);
+    }
+
+    #[tokio::test]
+    async fn p2_what_nobody_declared_is_taken_only_where_a_schema_is_open() {
+        let mut fixture = Fixture::new().await;
+        let now = SystemTime::now();
+        let at = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
+        let load =
+            |time| Point::new("system").tag("host", "attic").field("load1", 0.5).at(at(time));
+        let hour = Duration::from_secs(3_600);
+        let points = [load(now), load(now + hour), load(now - 49 * hour), hits(1, 0)];
+        assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 1);
+        fixture.admission.schemas.insert(Schema::open("fleet").unwrap());
+        assert_eq!(fixture.send(&fixture.parcel(2, &points)).await, Verdict::Taken);
+        let stored = fixture.stored().await;
+        assert_eq!(stored[1], load(now).tag("session", fixture.session.id().to_string()));
+        assert_eq!(stored.len(), 3, "the declared twice, the undeclared once");
+        let stats = fixture.queue.stats();
+        let refused: Vec<(&str, u64)> = stats.refused().collect();
+        assert_eq!(refused, [("measurement", 3), ("time", 2)]);
     }
 
     #[tokio::test]

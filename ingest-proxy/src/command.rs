@@ -152,6 +152,13 @@ async fn tell(mut progress: watch::Receiver<Progress>) {
 fn list(schemas: &Schemas) -> Result<()> {
     let mut out = io::stdout().lock();
     for schema in schemas.iter() {
+        if schema.is_open() {
+            writeln!(
+                out,
+                "*\tEverything else, by namespace {}, which is open.",
+                schema.namespace()
+            )?;
+        }
         for (name, measurement) in schema.measurements() {
             writeln!(out, "{name}\t{}", measurement.description)?;
         }

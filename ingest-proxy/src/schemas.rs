@@ -52,6 +52,13 @@ impl Schemas {
         let folder = data_dir.join(FOLDER);
         make_private_folder(&folder).map_err(|error| cannot("make", &folder).because(error))?;
         let others = Self::load(data_dir)?;
+        if let (true, Some(other)) = (schema.is_open(), others.open())
+            && other.namespace() != schema.namespace()
+        {
+            let what =
+                format!("namespace {} is open already, and only one can be", other.namespace());
+            return Err(Error::new(ErrorKind::Configuration, what));
+        }
         for (name, _) in schema.measurements() {
             match others.of(name) {
                 Some(other) if other.namespace() != schema.namespace() => {
@@ -80,6 +87,11 @@ impl Schemas {
     /// The schema that declares a measurement.
     pub fn of(&self, measurement: &str) -> Option<&Schema> {
         self.0.values().find(|schema| schema.measurement(measurement).is_some())
+    }
+
+    /// The one that is open to what nobody declares, if there is one.
+    pub fn open(&self) -> Option<&Schema> {
+        self.0.values().find(|schema| schema.is_open())
     }
 
     /// All of them, by namespace.
@@ -115,6 +127,18 @@ mod tests {
             let intervals: Vec<u64> = loaded.iter().map(|s| s.interval().as_secs()).collect();
             assert_eq!(intervals, [interval]);
         }
+    }
+
+    #[test]
+    fn only_one_namespace_is_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("my.toml");
+        let add = |namespace: &str| {
+            fs::write(&file, format!("namespace = \"{namespace}\"\nopen = true\n")).unwrap();
+            Schemas::add(folder.path(), &file).map(drop)
+        };
+        assert!(add("fleet").is_ok() && add("fleet").is_ok());
+        assert_eq!(add("other").unwrap_err().kind(), ErrorKind::Configuration);
     }
 
     #[test]

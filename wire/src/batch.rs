@@ -1,7 +1,8 @@
 //! A batch: points cut together, as they stand inside a parcel.
 //!
 //! One byte that names the encoding, then a zstd frame of line protocol whose timestamps are
-//! whole intervals before sealing. No wall clock is in it (invariant P6); an empty batch is chaff.
+//! whole intervals before sealing. No wall clock is in it (invariant P6), unless the schema is open:
+//! then they are nanoseconds since 1970. An empty batch is chaff.
 
 use crate::{FieldValue, Point, line_protocol, parcel::PAYLOAD_CAPACITY};
 
@@ -59,8 +60,8 @@ pub enum DecodeError {
     /// More points than a batch may have.
     #[error("more than {POINT_LIMIT} points")]
     Points,
-    /// A point without a number of intervals, or with a negative one.
-    #[error("a point's timestamp is not a number of intervals")]
+    /// A point without a timestamp, or with a negative one.
+    #[error("a point has no timestamp, or a negative one")]
     Timestamp,
     /// A field that is text, which no schema can declare.
     #[error("a field is text")]
@@ -68,7 +69,7 @@ pub enum DecodeError {
 }
 
 impl Payload {
-    /// Encodes `points`, whose timestamps are intervals before sealing. No points: chaff.
+    /// Encodes `points`, each with a timestamp that isn't negative. No points: chaff.
     ///
     /// # Errors
     /// [`EncodeError`]; the points are as they were.
@@ -98,7 +99,7 @@ impl Payload {
         &self.0
     }
 
-    /// The points, each with its number of intervals before sealing as timestamp.
+    /// The points, each with its timestamp.
     ///
     /// # Errors
     /// [`DecodeError`]; one bad line spoils the batch, for no agent of ours writes one.

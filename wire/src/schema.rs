@@ -9,7 +9,7 @@ mod text;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{Point, reading::Reading};
+use crate::{FieldValue, Point, reading::Reading};
 
 pub use text::SchemaError;
 
@@ -24,6 +24,7 @@ pub const SESSION_TAG: &str = "session";
 pub struct Schema {
     namespace: String,
     interval: Duration,
+    open: bool,
     measurements: BTreeMap<String, Measurement>,
 }
 
@@ -80,6 +81,9 @@ pub enum Refusal {
     /// A gauge has a value between its buckets.
     #[error("value not one of the buckets")]
     Bucket,
+    /// A point from elsewhere has no time, or one outside what is taken.
+    #[error("no time, or one too far from now")]
+    Time,
 }
 
 impl Kind {
@@ -108,8 +112,12 @@ impl Schema {
     ) -> Result<Self, SchemaError> {
         text::check_name("namespace", namespace)?;
         text::check_interval(interval)?;
-        let mut schema =
-            Self { namespace: namespace.to_owned(), interval, measurements: BTreeMap::new() };
+        let mut schema = Self {
+            namespace: namespace.to_owned(),
+            interval,
+            open: false,
+            measurements: BTreeMap::new(),
+        };
         for measurement in measurements {
             text::check_measurement(&measurement)?;
             let name = schema.full_name(&measurement.name, measurement.kind);
@@ -120,7 +128,21 @@ impl Schema {
         Ok(schema)
     }
 
-    /// The namespace, with which every measurement's name begins.
+    /// A schema that takes any point from elsewhere, under its own name and with its own time: for
+    /// machines of one's own (profile `fleet`), where invariants P2 and P6 are given up openly.
+    ///
+    /// # Errors
+    /// [`SchemaError`] if `namespace` is no name.
+    pub fn open(namespace: &str) -> Result<Self, SchemaError> {
+        Ok(Self { open: true, ..Self::new(namespace, DEFAULT_INTERVAL, [])? })
+    }
+
+    /// Whether points that aren't declared are taken, too.
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// The namespace, with which every declared measurement's name begins.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
@@ -153,6 +175,26 @@ impl Schema {
     /// `<namespace>.<name>.<kind>`.
     pub fn full_name(&self, name: &str, kind: Kind) -> String {
         format!("{}.{name}.{}", self.namespace, kind.suffix())
+    }
+
+    /// Whether this schema, which must be open, takes a point from elsewhere: no tag that a database or
+    /// the proxy has a meaning of its own for, numbers or booleans only, and a time in nanoseconds
+    /// since 1970.
+    ///
+    /// # Errors
+    /// [`Refusal`] if not.
+    pub fn check_open(&self, point: &Point) -> Result<(), Refusal> {
+        if !self.open || self.measurements.contains_key(&point.measurement) {
+            return Err(Refusal::Measurement);
+        }
+        if point.tags.keys().any(|key| key == SESSION_TAG || text::is_reserved(key)) {
+            return Err(Refusal::Tag);
+        }
+        let travels = |value: &FieldValue| !matches!(value, FieldValue::String(_));
+        if point.fields.is_empty() || !point.fields.values().all(travels) {
+            return Err(Refusal::Fields);
+        }
+        point.timestamp.filter(|time| *time >= 0).map(drop).ok_or(Refusal::Time)
     }
 
     /// Reads a point of a batch as this schema declares it.
@@ -264,6 +306,24 @@ mod tests {
             (open().field("value", 3_i64), Refusal::Bucket),
         ] {
             assert_eq!(schema().read(&point), Err(refusal), "{point:?}");
+        }
+    }
+
+    #[test]
+    fn p2_an_open_schema_takes_what_nobody_declared_and_never_a_session() {
+        let open = Schema::open("fleet").unwrap();
+        let load = || Point::new("system").tag("host", "attic").field("load1", 0.5).at(1);
+        assert_eq!(open.check_open(&load()), Ok(()));
+        assert_eq!(schema().check_open(&load()), Err(Refusal::Measurement), "not open");
+        for (point, refusal) in [
+            (load().tag("session", "mine"), Refusal::Tag),
+            (load().tag("time", "now"), Refusal::Tag),
+            (load().field("uptime_format", "1 day"), Refusal::Fields),
+            (Point::new("system").at(1), Refusal::Fields),
+            (load().at(-1), Refusal::Time),
+            (Point { timestamp: None, ..load() }, Refusal::Time),
+        ] {
+            assert_eq!(open.check_open(&point), Err(refusal), "{point:?}");
         }
     }
 

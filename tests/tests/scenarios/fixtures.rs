@@ -10,8 +10,8 @@ use undertone_tests::{
 
 /// How long a number may take from a program to a database, on a machine that compiles beside it:
 /// bootstrap, descriptor, circuits, a slot, a commit. A push that meets a circuit which has just died
-/// with its proxy may hang for as long as the pusher lets it, 180 s, and only the next one gets through.
-pub(crate) const ARRIVAL: Duration = Duration::from_secs(420);
+/// with its proxy may hang for a minute, and so may the next.
+pub(crate) const ARRIVAL: Duration = Duration::from_secs(300);
 /// How long a program may take to end in order.
 pub(crate) const ENDING: Duration = Duration::from_secs(30);
 

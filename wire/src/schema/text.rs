@@ -56,6 +56,8 @@ impl std::error::Error for SchemaError {}
 struct RawSchema {
     namespace: Spanned<String>,
     interval_seconds: Option<Spanned<u32>>,
+    #[serde(default)]
+    open: bool,
     #[serde(default, rename = "measurement")]
     measurements: Vec<Spanned<RawMeasurement>>,
 }
@@ -76,7 +78,9 @@ struct RawMeasurement {
 struct WrittenSchema<'a> {
     namespace: &'a str,
     interval_seconds: u64,
-    #[serde(rename = "measurement")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
+    #[serde(rename = "measurement", skip_serializing_if = "Vec::is_empty")]
     measurements: Vec<RawMeasurement>,
 }
 
@@ -102,6 +106,7 @@ impl Schema {
             let at = if error.key == "namespace" { namespace_at } else { interval_at };
             error.at(text, at)
         })?;
+        schema.open = raw.open;
         for raw in raw.measurements {
             let at = raw.span().start;
             let RawMeasurement { name, kind, description, tags, buckets } = raw.into_inner();
@@ -120,6 +125,7 @@ impl Schema {
         let written = WrittenSchema {
             namespace: &self.namespace,
             interval_seconds: self.interval.as_secs(),
+            open: self.open,
             measurements: self
                 .measurements
                 .values()
@@ -136,6 +142,11 @@ impl Schema {
         // Tables of strings, integers and lists: nothing that TOML can't express.
         toml::to_string(&written).unwrap_or_default()
     }
+}
+
+/// Whether a database has a meaning of its own for a tag.
+pub(super) fn is_reserved(tag: &str) -> bool {
+    RESERVED_TAGS.contains(&tag)
 }
 
 pub(super) fn check_interval(interval: Duration) -> Result<(), SchemaError> {
@@ -176,7 +187,7 @@ pub(super) fn check_measurement(measurement: &Measurement) -> Result<(), SchemaE
                 "`session` is the tag that the ingest proxy writes",
             ));
         }
-        if RESERVED_TAGS.contains(&key.as_str()) {
+        if is_reserved(key) {
             return Err(SchemaError::new("tags", format!("InfluxDB refuses `{key}` as a tag")));
         }
         if values.is_empty() {
@@ -227,6 +238,8 @@ outcome = ["ok", "failed"]
     #[test]
     fn a_schema_is_read_as_it_is_written() {
         assert_eq!(Schema::from_toml(GOOD).unwrap().to_toml(), GOOD);
+        let open = Schema::open("fleet").unwrap();
+        assert_eq!(Schema::from_toml(&open.to_toml()), Ok(open));
     }
 
     #[test]
