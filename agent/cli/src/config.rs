@@ -20,19 +20,19 @@ use std::{
     sync::Arc,
 };
 
-pub use agent::{AgentConfig, Transport};
-pub use error::{ConfigError, Place};
-pub use example::EXAMPLE;
-pub use host::{HostConfig, Part};
-pub use listener::{Address, ListenerConfig, Token};
-pub use log::LogConfig;
+pub(crate) use agent::{AgentConfig, Transport};
+pub(crate) use error::{ConfigError, Place};
+pub(crate) use example::EXAMPLE;
+pub(crate) use host::{HostConfig, Part};
+pub(crate) use listener::ListenerConfig;
+pub(crate) use log::LogConfig;
 
 use section::Section;
 use tree::Table;
 use variables::Environment;
 
 /// Where the configuration is looked for.
-pub const DEFAULT_PATH: &str = "/etc/undertone/undertone.toml";
+pub(crate) const DEFAULT_PATH: &str = "/etc/undertone/undertone.toml";
 /// The folder beside it whose files are part of it.
 const FOLDER: &str = "conf.d";
 /// More files were put there by mistake.
@@ -58,22 +58,22 @@ const ALIAS_LIMIT: usize = 64;
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Config {
+pub(crate) struct Config {
     /// The files that it was read from, the main one first.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// Whether it says that reporting is allowed. `DO_NOT_TRACK` is not looked at here.
-    pub consent: bool,
+    pub(crate) consent: bool,
     /// What a change of makes another agent necessary, with another session; none until the ingest
     /// side is known, and always there once consent is given.
-    pub agent: AgentConfig,
+    pub(crate) agent: AgentConfig,
     /// The tag `host` of all points.
-    pub alias: Option<String>,
+    pub(crate) alias: Option<String>,
     /// What is read from this machine.
-    pub host: HostConfig,
+    pub(crate) host: HostConfig,
     /// Where other programs hand their points over.
-    pub listeners: Vec<ListenerConfig>,
+    pub(crate) listeners: Vec<ListenerConfig>,
     /// What is logged.
-    pub log: LogConfig,
+    pub(crate) log: LogConfig,
 }
 
 impl Config {
@@ -81,7 +81,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`] with file, line and key.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::load_with(path, &|name| env::var(name).ok())
     }
 

@@ -21,22 +21,22 @@ const SOCKS: &str = "socks5://";
 
 /// Where an agent reports to, how, and how often.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AgentConfig {
+pub(crate) struct AgentConfig {
     /// The ingest side; none as long as there is no consent either.
-    pub ingest: Option<Ingest>,
+    pub(crate) ingest: Option<Ingest>,
     /// How it is reached.
-    pub transport: Transport,
+    pub(crate) transport: Transport,
     /// Where Tor keeps its state.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// The namespace of the schema that the proxy must admit.
-    pub namespace: String,
+    pub(crate) namespace: String,
     /// Mean time between two batches.
-    pub push_every: Duration,
+    pub(crate) push_every: Duration,
 }
 
 /// How the ingest side is reached.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Transport {
+pub(crate) enum Transport {
     /// Tor in this process, with arti's own configuration in TOML.
     Embedded(String),
     /// A tor that runs already.
@@ -63,8 +63,10 @@ impl AgentConfig {
         };
         let namespace = match root.text("namespace")? {
             Some(found) => {
-                Schema::new(found.as_str(), Duration::from_secs(1), [])
-                    .map_err(|error| found.wrong(error.reason))?;
+                Schema::new(found.as_str(), Duration::from_secs(1), []).map_err(|_| {
+                    let reason = "is no name: at most 64 of a-z, 0-9, _ and dots between them";
+                    found.wrong(format!("{} {reason}", found.quoted()))
+                })?;
                 found.value.text
             }
             None => NAMESPACE.to_owned(),

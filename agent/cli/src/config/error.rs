@@ -6,24 +6,24 @@ use std::{fmt, path::Path, sync::Arc};
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// The file.
-    pub file: Arc<Path>,
+    pub(crate) file: Arc<Path>,
     /// The line in it, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
 }
 
 /// Why a configuration can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     /// The file.
-    pub file: Arc<Path>,
+    pub(crate) file: Arc<Path>,
     /// The line, from 1; none where the file couldn't be read at all.
-    pub line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// The key with the tables that it is in; empty where there is none on that line.
-    pub key: String,
+    pub(crate) key: String,
     /// What is wrong, and what to do.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 impl ConfigError {

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use super::{error::ConfigError, section::Section};
 
-const KEYS: &[&str] = &["interval_seconds", "collect"];
+pub(super) const KEYS: &[&str] = &["interval_seconds", "collect"];
 const INTERVAL: f64 = 10.0;
 const INTERVAL_RANGE: std::ops::RangeInclusive<f64> = 1.0..=86_400.0;
 
 /// What is read from this machine, and how often.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HostConfig {
+pub(crate) struct HostConfig {
     /// The time between two readings.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// What is read; empty: nothing.
-    pub collect: Vec<Part>,
+    pub(crate) collect: Vec<Part>,
 }
 
 /// A part of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
+pub(crate) enum Part {
     /// What the processors do.
     Cpu,
     /// Memory and swap.
@@ -36,7 +36,7 @@ pub enum Part {
 
 impl Part {
     /// All of them with their names in the configuration.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub(crate) const ALL: [(&'static str, Self); 6] = [
         ("cpu", Self::Cpu),
         ("memory", Self::Memory),
         ("disk", Self::Disk),
@@ -46,7 +46,7 @@ impl Part {
     ];
 
     /// Its name in the configuration.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(_, part)| *part == self).map_or("", |(name, _)| *name)
     }
 }

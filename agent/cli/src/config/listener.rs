@@ -9,35 +9,31 @@ use super::{
     section::{Found, Section, Text},
 };
 
-const KEYS: &[&str] = &["unix", "tcp", "token_file"];
+pub(super) const KEYS: &[&str] = &["unix", "tcp", "token_file"];
 /// Shorter ones can be guessed.
 const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListenerConfig {
-    /// Where it listens.
-    pub address: Address,
-    /// What a client must show; always there on TCP.
-    pub token: Option<Token>,
-}
-
-/// Where a listener is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// A unix socket.
+pub(crate) enum ListenerConfig {
+    /// A unix socket, whose mode says who may write.
     Unix(PathBuf),
     /// A TCP port on loopback.
-    Tcp(SocketAddr),
+    Tcp {
+        /// Where.
+        address: SocketAddr,
+        /// What clients must show.
+        token: Token,
+    },
 }
 
 /// The secret of a listener's clients.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub(crate) struct Token(String);
 
 impl Token {
     /// The secret itself.
-    pub fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 }
@@ -48,11 +44,11 @@ impl fmt::Debug for Token {
     }
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "the unix socket {}", path.display()),
-            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Tcp { address, .. } => write!(f, "http://{address}"),
         }
     }
 }
@@ -62,36 +58,43 @@ impl ListenerConfig {
         let mut listeners: Vec<Self> = Vec::new();
         for table in root.tables("listener")? {
             let section = Section::new("listener", table.place, table.value, KEYS)?;
-            let listener = Self::read(section, &listeners)?;
+            let (listener, found) = Self::read(section)?;
+            if listeners.iter().any(|other| other.is_where(&listener)) {
+                return Err(found.wrong("another listener is there already"));
+            }
             listeners.push(listener);
         }
         Ok(listeners)
     }
 
-    fn read(mut section: Section, others: &[Self]) -> Result<Self, ConfigError> {
+    fn read(mut section: Section) -> Result<(Self, Found<Text>), ConfigError> {
         let (unix, tcp) = (section.text("unix")?, section.text("tcp")?);
-        let token_file = section.text("token_file")?;
-        let (address, found) = match (unix, tcp) {
-            (Some(unix), None) => (Address::Unix(unix.path()?), unix),
-            (None, Some(tcp)) => (Address::Tcp(loopback(&tcp)?), tcp),
-            (Some(_), Some(tcp)) => {
-                return Err(tcp.wrong("`unix` is set as well: make two listeners of it"));
+        match (unix, tcp, section.text("token_file")?) {
+            (Some(unix), None, None) => Ok((Self::Unix(unix.path()?), unix)),
+            (None, Some(tcp), Some(token_file)) => {
+                let (address, token) = (loopback(&tcp)?, token(&token_file)?);
+                Ok((Self::Tcp { address, token }, tcp))
             }
-            (None, None) => {
-                return Err(section.missing("unix", "a listener needs `unix` or `tcp`"));
-            }
-        };
-        if others.iter().any(|other| other.address == address) {
-            return Err(found.wrong("another listener is there already"));
-        }
-        let token = token_file.as_ref().map(token).transpose()?;
-        if matches!(address, Address::Tcp(_)) && token.is_none() {
-            return Err(found.wrong(
+            (None, Some(tcp), None) => Err(tcp.wrong(
                 "on TCP every program and every web page can write here, so `token_file` is \
                  required beside it; or use `unix`",
-            ));
+            )),
+            (Some(_), None, Some(token_file)) => Err(token_file.wrong(
+                "on a unix socket no token is asked for: only this user may open it; remove this",
+            )),
+            (Some(_), Some(tcp), _) => {
+                Err(tcp.wrong("`unix` is set as well: make two listeners of it"))
+            }
+            (None, None, _) => Err(section.missing("unix", "a listener needs `unix` or `tcp`")),
         }
-        Ok(Self { address, token })
+    }
+
+    fn is_where(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Unix(one), Self::Unix(other)) => one == other,
+            (Self::Tcp { address: one, .. }, Self::Tcp { address: other, .. }) => one == other,
+            _ => false,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{error::ConfigError, section::Section};
 
-const KEYS: &[&str] = &["level", "tor_level", "timestamps"];
+pub(super) const KEYS: &[&str] = &["level", "tor_level", "timestamps"];
 const LEVELS: [(&str, &str); 6] = [
     ("off", "off"),
     ("error", "error"),
@@ -14,18 +14,18 @@ const LEVELS: [(&str, &str); 6] = [
 
 /// What is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// The least level of the agent's own messages.
-    pub level: &'static str,
+    pub(crate) level: &'static str,
     /// The least level of arti's.
-    pub tor_level: &'static str,
+    pub(crate) tor_level: &'static str,
     /// Whether lines begin with the time.
-    pub timestamps: bool,
+    pub(crate) timestamps: bool,
 }
 
 impl LogConfig {
     /// What holds until a configuration was read.
-    pub const DEFAULT: Self = Self { level: "info", tor_level: "error", timestamps: false };
+    pub(crate) const DEFAULT: Self = Self { level: "info", tor_level: "error", timestamps: false };
 
     pub(super) fn read(root: &mut Section) -> Result<Self, ConfigError> {
         let mut config = Self::DEFAULT;

@@ -2,7 +2,7 @@
 //!
 //! This knows TOML and variables, and no key.
 
-use std::{collections::BTreeMap, fs, ops::Range, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, io, ops::Range, path::Path, sync::Arc};
 
 use toml::de::{DeTable, DeValue};
 
@@ -38,8 +38,12 @@ pub(super) enum Value {
 
 /// Reads one file.
 pub(super) fn read(path: &Path, environment: Environment<'_>) -> Result<Table, ConfigError> {
-    let unreadable = |error: std::io::Error| {
-        ConfigError::unreadable(path, format!("this file can't be read: {error}"))
+    let unreadable = |error: io::Error| {
+        let help = match error.kind() {
+            io::ErrorKind::NotFound => "; `undertone config example` prints one to begin with",
+            _ => "",
+        };
+        ConfigError::unreadable(path, format!("this file can't be read: {error}{help}"))
     };
     if fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
         return Err(ConfigError::unreadable(path, "this file is too large for a configuration"));
@@ -160,8 +164,8 @@ impl Reader<'_> {
     fn value(&self, value: DeValue<'_>, place: &Place, key: &str) -> Result<Value, ConfigError> {
         Ok(match value {
             DeValue::String(text) => {
-                let expanded = expand(&text, self.environment)
-                    .map_err(|reason| place.wrong(key, reason))?;
+                let expanded =
+                    expand(&text, self.environment).map_err(|reason| place.wrong(key, reason))?;
                 Value::Text { text: expanded.text, from_environment: expanded.from_environment }
             }
             DeValue::Integer(integer) => Value::Integer(
