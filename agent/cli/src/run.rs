@@ -149,20 +149,30 @@ impl Running {
         tracing::info!(
             "{changed} changed: this needs a new agent; the old one sends what waits first"
         );
-        let Self { agent, inputs, .. } = self;
-        inputs.stop().await;
-        let drained = drain(agent);
+        let Self { agent, inputs, config: old, .. } = self;
+        let ended = async {
+            inputs.stop().await;
+            drain(agent).await;
+        };
         tokio::select! {
             biased;
-            () = drained => {}
+            () = ended => {}
             () = signals.end() => {
                 tracing::warn!("ended at once; what waited is lost");
                 return Ok(Reloaded::Ended(Exit::AtOnce));
             }
         }
-        let running = Self::start(config, &ingest)?;
-        tracing::info!("reloaded: a new session has begun");
-        on(running)
+        match (Self::start(config, &ingest), old.agent.ingest.clone()) {
+            (Ok(running), _) => {
+                tracing::info!("reloaded: a new session has begun");
+                on(running)
+            }
+            (Err(error), Some(ingest)) => {
+                tracing::error!("the new agent can't be started, one like the old is: {error:#}");
+                on(Self::start(old, &ingest)?)
+            }
+            (Err(error), None) => Err(error),
+        }
     }
 
     /// The same agent with other inputs; with the old ones if the new can't be started.

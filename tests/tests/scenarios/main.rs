@@ -12,4 +12,5 @@ mod noninterference;
 mod outage;
 mod refused;
 mod restart;
+mod standalone;
 mod wire_capture;
