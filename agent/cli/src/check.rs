@@ -69,10 +69,15 @@ fn sentences(config: &Config) -> Vec<String> {
             "run a Tor in its own process, whose state is kept in {}",
             agent.data_dir.display()
         ),
-        Transport::Embedded(_) => format!(
-            "run a Tor in its own process, with the settings under [tor], whose state is kept in {}",
-            agent.data_dir.display()
-        ),
+        Transport::Embedded(_) => {
+            // arti, asked for its opinion, would open a socket to the system's name service.
+            let checked = if permitted(config).is_ok() { "" } else { " (not checked yet)" };
+            format!(
+                "run a Tor in its own process, with the settings under [tor]{checked}, whose state \
+                 is kept in {}",
+                agent.data_dir.display()
+            )
+        }
         Transport::Socks(address) => format!("use the tor that runs at {address}, and no disk"),
     });
     let namespace = &agent.namespace;

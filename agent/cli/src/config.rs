@@ -27,6 +27,7 @@ pub(crate) use host::{HostConfig, Part};
 pub(crate) use listener::ListenerConfig;
 pub(crate) use log::LogConfig;
 
+use crate::permission::do_not_track;
 use section::Section;
 use tree::Table;
 use variables::Environment;
@@ -82,20 +83,25 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with file, line and key.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(path, &|name| env::var(name).ok())
+        Self::load_with(path, &|name| env::var(name).ok(), !do_not_track())
     }
 
-    fn load_with(path: &Path, environment: Environment<'_>) -> Result<Self, ConfigError> {
+    /// `may` says whether consent counts.
+    fn load_with(
+        path: &Path,
+        environment: Environment<'_>,
+        may: bool,
+    ) -> Result<Self, ConfigError> {
         let mut table = tree::read(path, environment)?;
         let mut files = vec![path.to_owned()];
         for file in more_files(path)? {
             tree::merge(&mut table, tree::read(&file, environment)?, "")?;
             files.push(file);
         }
-        Self::from_table(table, files)
+        Self::from_table(table, files, may)
     }
 
-    fn from_table(table: Table, files: Vec<PathBuf>) -> Result<Self, ConfigError> {
+    fn from_table(table: Table, files: Vec<PathBuf>, may: bool) -> Result<Self, ConfigError> {
         let main = files.first().map_or(Path::new("."), PathBuf::as_path);
         let root = Place { file: Arc::from(main), line: 1 };
         let mut root = Section::new("", root, table, KEYS)?;
@@ -105,7 +111,7 @@ impl Config {
                 .map(|_| consent),
             None => None,
         };
-        let agent = AgentConfig::read(&mut root)?;
+        let agent = AgentConfig::read(&mut root, may && consent.is_some())?;
         if let (Some(consent), None) = (&consent, &agent.ingest) {
             let reason = "consent is given, and there is no `ingest` to report to: it is what \
                           `undertone-ingest-proxy address` prints";

@@ -16,9 +16,14 @@ pub(crate) enum Silence {
     NoConsent,
 }
 
+/// Whether `DO_NOT_TRACK` is set to anything but `0` or nothing.
+pub(crate) fn do_not_track() -> bool {
+    env::var_os("DO_NOT_TRACK").is_some_and(|value| !value.is_empty() && value != "0")
+}
+
 /// The ingest side, if this machine may report to it.
 pub(crate) fn permitted(config: &Config) -> Result<&Ingest, Silence> {
-    if env::var_os("DO_NOT_TRACK").is_some_and(|value| !value.is_empty() && value != "0") {
+    if do_not_track() {
         return Err(Silence::DoNotTrack);
     }
     // A configuration with consent has an ingest side.

@@ -6,6 +6,8 @@ use undertone::{FailureKind, State};
 
 /// While nothing has come of it yet, something is said this often.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// A push that fails now and then is Tor's nature: only what lasts longer is told.
+const BLINK: Duration = Duration::from_secs(30);
 
 /// What was told last.
 #[derive(Debug)]
@@ -13,6 +15,7 @@ pub(crate) struct Progress {
     socks: bool,
     told: Option<State>,
     next: Duration,
+    failing_since: Option<Duration>,
 }
 
 /// A sentence, and whether something is wrong.
@@ -25,39 +28,48 @@ pub(crate) struct Sentence {
 impl Progress {
     /// Of an agent that has just been started, with a tor that runs already or not.
     pub(crate) fn new(socks: bool) -> Self {
-        Self { socks, told: None, next: PATIENCE }
+        Self { socks, told: None, next: PATIENCE, failing_since: None }
     }
 
     /// What there is to say of this state, so long after the start.
     pub(crate) fn tell(&mut self, state: State, since_start: Duration) -> Option<Sentence> {
+        if matches!(state, State::Failing(_)) {
+            let since = *self.failing_since.get_or_insert(since_start);
+            if self.told == Some(State::Quiet) && since_start < since + BLINK {
+                return None;
+            }
+        } else {
+            self.failing_since = None;
+        }
         let again = state == State::Bootstrapping && since_start >= self.next;
         if self.told == Some(state) && !again {
             return None;
         }
         let first = self.told.replace(state).is_none();
-        let calm = |text: &str| Some(Sentence { text: text.to_owned(), wrong: false });
-        match state {
+        let (text, wrong) = match state {
             State::Bootstrapping if first && self.socks => {
-                calm("Asking the tor that runs already for a way to the ingest side.")
+                ("Asking the tor that runs already for a way to the ingest side.".to_owned(), false)
             }
-            State::Bootstrapping if first => calm(
-                "Tor is finding its way into the network; the first time this takes up to a minute.",
+            State::Bootstrapping if first => (
+                "Tor is finding its way into the network; the first time this takes up to a minute."
+                    .to_owned(),
+                false,
             ),
             State::Bootstrapping => {
                 self.next = since_start + PATIENCE;
                 let seconds = since_start.as_secs();
-                calm(&format!(
-                    "Nothing has been pushed yet after {seconds} s; Tor is still trying."
-                ))
+                let text = "Nothing has been pushed yet, and Tor is still trying, after";
+                (format!("{text} {seconds} s."), false)
             }
-            State::Quiet => calm("The ingest side takes what is pushed: all is well."),
+            State::Quiet => {
+                ("The ingest side takes what is pushed: all is well.".to_owned(), false)
+            }
             State::Failing(kind) => {
-                let text = format!("{} What is measured waits meanwhile.", explain(kind));
-                Some(Sentence { text, wrong: true })
+                (format!("{} What is measured waits meanwhile.", explain(kind)), true)
             }
-            State::Off(_) => calm("The agent is off."),
-            _ => None,
-        }
+            _ => return None,
+        };
+        Some(Sentence { text, wrong })
     }
 }
 
@@ -108,9 +120,13 @@ mod tests {
             (State::Bootstrapping, 61, Some("after 61 s")),
             (State::Quiet, 62, Some("all is well")),
             (State::Quiet, 63, None),
-            (State::Failing(FailureKind::Endpoint), 64, Some("onion service")),
-            (State::Failing(FailureKind::Tor), 65, Some("Tor doesn't get through")),
-            (State::Quiet, 66, Some("all is well")),
+            (State::Failing(FailureKind::Endpoint), 64, None),
+            (State::Quiet, 65, None),
+            (State::Failing(FailureKind::Endpoint), 70, None),
+            (State::Failing(FailureKind::Tor), 99, None),
+            (State::Failing(FailureKind::Endpoint), 100, Some("onion service")),
+            (State::Failing(FailureKind::Tor), 101, Some("Tor doesn't get through")),
+            (State::Quiet, 102, Some("all is well")),
         ] {
             let told = tell(state, seconds);
             assert_eq!(told.is_some(), expected.is_some(), "{state:?} {seconds}: {told:?}");

@@ -2,6 +2,8 @@
 //!
 //! After a change that is meant, `UNDERTONE_REGENERATE_SNAPSHOTS=1` writes that file anew.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+
 use std::{env, fmt::Write, fs, path::Path, process::Command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_undertone");

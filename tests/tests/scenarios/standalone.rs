@@ -80,7 +80,7 @@ fn what_an_agent_is_made_of_needs_a_new_session_and_loses_nothing() -> Result<()
     let mut machine = Machine::new(&arti, proxy.ingest())?;
     machine.configure("host.collect = []")?;
     machine.start()?;
-    machine.wait_for("the ingest side takes what is pushed")?;
+    machine.wait_for("The ingest side takes what is pushed")?;
     let count =
         |proxy: &Proxy| proxy.sqlite3("SELECT count(*) FROM point WHERE measurement = 'story'");
 

@@ -44,7 +44,8 @@ pub(crate) enum Transport {
 }
 
 impl AgentConfig {
-    pub(super) fn read(root: &mut Section) -> Result<Self, ConfigError> {
+    /// `may` says whether anything may be done at all, which checking Tor's settings is.
+    pub(super) fn read(root: &mut Section, may: bool) -> Result<Self, ConfigError> {
         let (ingest, file) = (root.text("ingest")?, root.text("ingest_file")?);
         let ingest = match (ingest, file) {
             (Some(_), Some(file)) => {
@@ -80,7 +81,7 @@ impl AgentConfig {
         };
         Ok(Self {
             ingest,
-            transport: Transport::read(root)?,
+            transport: Transport::read(root, may)?,
             data_dir,
             namespace,
             push_every: Duration::from_secs_f64(push_every),
@@ -89,7 +90,7 @@ impl AgentConfig {
 }
 
 impl Transport {
-    fn read(root: &mut Section) -> Result<Self, ConfigError> {
+    fn read(root: &mut Section, may: bool) -> Result<Self, ConfigError> {
         let (transport, tor) = (root.text("transport")?, root.table("tor")?);
         let socks = match &transport {
             None => None,
@@ -102,7 +103,7 @@ impl Transport {
                  remove this table, or use `transport = \"embedded\"`",
             )),
             (Some(address), _) => Ok(Self::Socks(address)),
-            (None, Some(tor)) => Ok(Self::Embedded(tor::read(&tor)?)),
+            (None, Some(tor)) => Ok(Self::Embedded(tor::read(&tor, may)?)),
             (None, None) => Ok(Self::Embedded(String::new())),
         }
     }

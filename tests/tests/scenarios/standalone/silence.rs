@@ -124,8 +124,8 @@ fn configure(folder: &Folder, consent: &str, tor: &str) -> Result<std::path::Pat
 fn strace(trace: &Path, config: &Path, arguments: &[String]) -> Result<Command> {
     let program = programs::binary("undertone")?;
     let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-e", CALLS, "-e", "signal=none", "-o"]).arg(trace);
-    command.args(["-e", "quiet=none", "--"]).arg(program.get_program());
+    command.args(["-f", "-e", CALLS, "-e", "signal=none", "-o"]).arg(trace);
+    command.arg("--").arg(program.get_program());
     command.arg("--config").arg(config).args(arguments);
     command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_LOG");
     Ok(command)
