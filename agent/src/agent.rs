@@ -19,7 +19,6 @@ use undertone_wire::{
 };
 
 use crate::{
-    batch::Batch,
     clock::Clock,
     consent::{Consent, OffReason},
     error::{Error, ErrorKind},
@@ -27,13 +26,10 @@ use crate::{
     points::{Inbox, Points},
     profile::Profile,
     pusher::FailureKind,
-    schedule::Schedule,
     session::Session,
     shutdown::Shutdown,
-    snapshot::Snapshots,
-    spool::Spool,
     transport::Transport,
-    worker::{Failures, Shared, Stop, Worker},
+    worker::{Shared, Stop, Worker},
 };
 
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
@@ -45,7 +41,6 @@ const THREADS: usize = 1;
 pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
-    session: Option<SessionId>,
     points: Points,
     pub(crate) running: Option<Running>,
 }
@@ -65,7 +60,11 @@ pub(crate) struct Running {
 pub enum State {
     /// Nothing, and it never will: it has no thread, no file and no connection.
     Off(OffReason),
-    /// Nothing has been pushed yet: Tor finds its way into the network, or no slot has come.
+    /// Between two sessions, or before the first (invariant P3): nothing is reported, and what is
+    /// measured now never will be.
+    Silent,
+    /// Nothing of this session has been pushed yet: Tor finds its way into the network, or no slot has
+    /// come.
     Bootstrapping,
     /// The last push was taken.
     Quiet,
@@ -83,7 +82,7 @@ pub struct Statistics {
     pub parcels_refused: u64,
     /// Parcels that wait.
     pub parcels_waiting: usize,
-    /// Parcels that were dropped since too many waited, or they waited too long.
+    /// Parcels that were dropped since too many waited, they waited too long, or their session ended.
     pub parcels_dropped: u64,
     /// Pushes that failed; each is tried again.
     pub pushes_failed: u64,
@@ -120,7 +119,8 @@ impl Agent {
 
     /// The instruments of a declaration; the same ones each time.
     ///
-    /// They work whatever the agent's state, and also after its end.
+    /// They work whatever the agent's state, and also after its end. What has memory (counts, averages,
+    /// histograms) starts anew with each session.
     ///
     /// # Errors
     /// If the namespace has an instrument of the same name that was declared otherwise.
@@ -135,18 +135,18 @@ impl Agent {
 
     /// What the agent is doing.
     pub fn state(&self) -> State {
-        self.shared.state()
+        self.shared.seen().state
     }
 
     /// What the agent has done so far.
     pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
+        self.shared.seen().statistics
     }
 
     /// The session that this agent reports under now, so that a user can find it in a database and
-    /// have it deleted. None while the agent is off.
+    /// have it deleted. None while the agent is off, or silent between two sessions.
     pub fn session(&self) -> Option<SessionId> {
-        self.session
+        self.shared.seen().session
     }
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
@@ -261,9 +261,8 @@ impl AgentBuilder {
         let registry = Registry::new();
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
-            let shared = Arc::new(Shared::new(State::Off(reason)));
-            let points = Points::off();
-            return Ok(Agent { registry, shared, session: None, points, running: None });
+            let shared = Arc::new(Shared::new(State::Off(reason), None));
+            return Ok(Agent { registry, shared, points: Points::off(), running: None });
         }
 
         let transport = match self.transport {
@@ -283,39 +282,35 @@ impl AgentBuilder {
         let (stop, stopped) = mpsc::channel(1);
         let running = Running { runtime: Some(runtime), stop };
         let transport = transport.open(&handle, self.data_dir)?;
-        let shared = Arc::new(Shared::new(State::Bootstrapping));
         let clock = self.clock;
-        let now = clock.now();
-        let mut randomness = clock.randomness();
         // One for all of a run: two proxies would each admit a parcel that went to both.
-        let endpoint = self.ingest.endpoints.choose(&mut randomness).cloned().ok_or_else(|| {
+        let endpoint = self.ingest.endpoints.choose(&mut clock.randomness()).cloned();
+        let endpoint = endpoint.ok_or_else(|| {
             Error::new(ErrorKind::Incomplete, "an agent needs an onion address to report to")
         })?;
-        let session = Session::new(self.ingest.deployment, clock.randomness());
-        let id = session.id();
+        // Without rotation, the host may ask for the session at once.
+        let first = match self.profile.rotation() {
+            Some(_) => None,
+            None => Some(Session::new(self.ingest.deployment, clock.randomness())),
+        };
+        let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
+        let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
         let (inbox, points) = Inbox::new();
         let worker = Worker {
             profile: self.profile,
+            deployment: self.ingest.deployment,
             endpoint,
             transport,
-            snapshots: Snapshots::new(registry.clone(), schema.interval()),
-            batch: Batch::default(),
-            inbox,
-            session,
-            spool: Spool::default(),
-            schedule: Schedule::new(
-                now,
-                schema.interval(),
-                self.profile.rhythm(),
-                clock.randomness(),
-            ),
+            registry: registry.clone(),
+            interval: schema.interval(),
             gate: Gate::new(Arc::new(schema)),
+            inbox,
             clock,
             shared: Arc::clone(&shared),
-            failures: Failures::default(),
+            parcels_dropped: 0,
         };
-        handle.spawn(worker.run(stopped));
-        Ok(Agent { registry, shared, session: Some(id), points, running: Some(running) })
+        handle.spawn(worker.run(first, stopped));
+        Ok(Agent { registry, shared, points, running: Some(running) })
     }
 }
 

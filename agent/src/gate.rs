@@ -70,8 +70,7 @@ impl Gate {
 
     fn check(&self, sample: &Sample) -> Result<Reading, Refusal> {
         let Series { measurement, tags } = &sample.series;
-        let declaration = self.schema.measurement(measurement).ok_or(Refusal::Measurement)?;
-        declaration.check_tags(tags)?;
+        let declaration = self.schema.declared(measurement, tags)?;
         if sample.reading.kind() != declaration.kind {
             return Err(Refusal::Fields);
         }

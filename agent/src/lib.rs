@@ -39,7 +39,8 @@
 //! ```
 //!
 //! The file list is the way of a number: `snapshot` → `gate` → `batch` (and `points` from elsewhere) → `session` (seals) → `spool` →
-//! `pusher` → `transport`; `worker` moves it when `schedule` says so.
+//! `pusher` → `transport`; a session's `life` moves it when `schedule` says so, and `worker` begins the
+//! next one when `rotation` does.
 
 mod agent;
 mod batch;
@@ -49,10 +50,12 @@ mod error;
 #[cfg(feature = "tor")]
 mod folder;
 mod gate;
+mod life;
 mod points;
 mod probe;
 mod profile;
 mod pusher;
+mod rotation;
 mod schedule;
 mod session;
 mod shutdown;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::rotation::Rotation;
+
 /// A shorter rhythm would keep a core busy; one of zero for ever.
 const SHORTEST: Duration = Duration::from_millis(50);
 /// A longer one would outlast what the proxy remembers of parcels.
@@ -57,6 +59,19 @@ impl Profile {
                 slot_mean: slot_mean.clamp(SHORTEST, LONGEST),
                 slot_limit: slot_limit.clamp(SHORTEST, LONGEST),
             },
+        }
+    }
+
+    /// How sessions follow each other (P3); none: one session for as long as the agent runs.
+    pub(crate) fn rotation(self) -> Option<Rotation> {
+        match self {
+            Self::Anonymous => Some(Rotation {
+                life_mean: Duration::from_secs(6 * 3_600),
+                life_shortest: Duration::from_secs(1_800),
+                life_longest: Duration::from_secs(24 * 3_600),
+                silence_longest: Duration::from_secs(3_600),
+            }),
+            Self::Fleet(_) => None,
         }
     }
 

@@ -136,3 +136,59 @@ impl From<ConnectError> for FailureKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::Instant;
+    use undertone_wire::{
+        batch::Payload,
+        endpoint::{DeploymentId, Ingest},
+        parcel::ParcelId,
+        session::SessionKey,
+    };
+
+    use super::*;
+    use crate::transport::Pending;
+
+    /// An onion service whose introductions lead nowhere.
+    #[derive(Default)]
+    struct Hanging(AtomicU32);
+
+    impl Connect for Hanging {
+        fn connect<'a>(
+            &'a self,
+            _: &'a Endpoint,
+            _: Isolation,
+        ) -> Pending<'a, Result<Box<dyn Stream>, ConnectError>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Box::pin(std::future::pending())
+        }
+
+        fn end(&self, _: Isolation) {}
+
+        fn warm_up(&self) -> Pending<'_, ()> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_push_that_hangs_ends_and_the_next_has_more_patience() {
+        let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+        let ingest: Ingest = onion.parse().unwrap();
+        let payload = Payload::encode(&[]).unwrap();
+        let key = SessionKey::from_seed(&[1; 32]);
+        let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
+        let transport = Hanging::default();
+        for (hung, seconds) in [(0, 60), (1, 120), (2, 240), (1_000, 240)] {
+            let begun = Instant::now();
+            let isolation = Isolation([0; 16]);
+            let endpoint = &ingest.endpoints[0];
+            let outcome = push(&transport, endpoint, isolation, &parcel, Age(0), hung).await;
+            assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
+            assert_eq!(begun.elapsed().as_secs(), seconds);
+        }
+        assert_eq!(transport.0.load(Ordering::Relaxed), 4);
+    }
+}

@@ -110,7 +110,7 @@ fn following(last: Moment, period: Duration, now: Moment) -> Moment {
 }
 
 /// Draws from the exponential distribution of this mean, by inversion.
-fn exponential(mean: Duration, randomness: &mut Randomness) -> Duration {
+pub(crate) fn exponential(mean: Duration, randomness: &mut Randomness) -> Duration {
     let share: f64 = randomness.random();
     mean.mul_f64(-(1.0 - share).ln())
 }

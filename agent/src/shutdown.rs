@@ -94,7 +94,7 @@ mod tests {
     fn every_limit_will_do() {
         for limit in [Duration::ZERO, Duration::from_secs(1), Duration::MAX] {
             let agent = agent();
-            assert_eq!(agent.state(), State::Bootstrapping);
+            assert_eq!(agent.state(), State::Silent);
             agent.shutdown(limit).wait();
         }
     }

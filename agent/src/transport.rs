@@ -112,6 +112,9 @@ pub(crate) trait Connect: Send + Sync {
         isolation: Isolation,
     ) -> Pending<'a, Result<Box<dyn Stream>, ConnectError>>;
 
+    /// Ends the circuit of a session that is over, where there is a way to (invariant P7).
+    fn end(&self, isolation: Isolation);
+
     /// Gets ready for the first connection; how well that went shows when one is made.
     fn warm_up(&self) -> Pending<'_, ()>;
 }

@@ -3,18 +3,16 @@
 //! A histogram travels as count, sum, extremes and sparse buckets, so that intervals can be merged;
 //! percentiles are computed where it is written to a database.
 
+mod distribution;
+
 use std::collections::BTreeMap;
 
-use undertone_instruments::{Distribution, buckets};
+use undertone_instruments::Distribution;
 
 use crate::{FieldValue, schema::Kind};
 
 /// Fields by key, as in a [`crate::Point`].
 pub type Fields = BTreeMap<String, FieldValue>;
-
-/// The percentiles of go-metrics' InfluxDB reporter.
-const PERCENTILES: [(&str, f64); 6] =
-    [("p50", 0.5), ("p75", 0.75), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)];
 
 /// What one instrument said in one interval. `count` is a session's total, `delta` the interval's.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,11 +134,11 @@ impl Reading {
             Self::Meter(rates) => rates.write(&mut fields),
             Self::Histogram { count, distribution } => {
                 totals(&mut fields, *count, observations(distribution));
-                write_buckets(distribution, &mut fields);
+                distribution::write_buckets(distribution, &mut fields);
             }
             Self::Timer { rates, distribution } => {
                 rates.write(&mut fields);
-                write_buckets(distribution, &mut fields);
+                distribution::write_buckets(distribution, &mut fields);
             }
         }
         fields
@@ -153,10 +151,10 @@ impl Reading {
         match self {
             Self::Histogram { count, distribution } => {
                 totals(&mut fields, *count, observations(distribution));
-                write_statistics(distribution, &mut fields);
+                distribution::write_statistics(distribution, &mut fields);
             }
             Self::Timer { rates, distribution } => {
-                write_statistics(distribution, &mut fields);
+                distribution::write_statistics(distribution, &mut fields);
                 // A timer's `mean` is that of its durations, as go-metrics has it; its rate's
                 // mean is `meanrate` there, too.
                 let mut of_rates = Fields::new();
@@ -186,11 +184,17 @@ impl Reading {
             Kind::Histogram => {
                 let count = integer(&mut rest, "count")?;
                 let delta = integer(&mut rest, "delta")?;
-                Self::Histogram { count, distribution: read_buckets(&mut rest, delta)? }
+                Self::Histogram {
+                    count,
+                    distribution: distribution::read_buckets(&mut rest, delta)?,
+                }
             }
             Kind::Timer => {
                 let rates = Rates::read(&mut rest)?;
-                Self::Timer { rates, distribution: read_buckets(&mut rest, rates.delta)? }
+                Self::Timer {
+                    rates,
+                    distribution: distribution::read_buckets(&mut rest, rates.delta)?,
+                }
             }
         };
         rest.is_empty().then_some(reading)
@@ -230,81 +234,6 @@ fn totals(fields: &mut Fields, count: i64, delta: i64) {
 /// How many values a distribution holds, as the signed integer that databases want.
 fn observations(distribution: &Distribution) -> i64 {
     i64::try_from(distribution.count).unwrap_or(i64::MAX)
-}
-
-/// `sum`, `min`, `max` and a field `b<index>` for each bucket that has values; nothing without any.
-fn write_buckets(distribution: &Distribution, fields: &mut Fields) {
-    if distribution.count == 0 {
-        return;
-    }
-    put(fields, "sum", distribution.sum);
-    put(fields, "min", distribution.min);
-    put(fields, "max", distribution.max);
-    for (index, count) in &distribution.buckets {
-        put(fields, &format!("b{index}"), *count);
-    }
-}
-
-/// Takes out of `fields` what [`write_buckets`] wrote, where the buckets hold `delta` values.
-fn read_buckets(fields: &mut Fields, delta: i64) -> Option<Distribution> {
-    let count = u64::try_from(delta).ok()?;
-    if count == 0 {
-        return Some(Distribution::default());
-    }
-    let sum = integer(fields, "sum")?;
-    let (min, max) = (integer(fields, "min")?, integer(fields, "max")?);
-    let mut buckets = Vec::with_capacity(fields.len());
-    let mut total = 0_u64;
-    for (key, value) in fields.iter() {
-        let digits = key.strip_prefix('b')?;
-        let index: i32 = digits.parse().ok()?;
-        let (true, FieldValue::Unsigned(count @ 1..)) = (index.to_string() == digits, value) else {
-            return None;
-        };
-        total = total.checked_add(*count)?;
-        buckets.push((index, *count));
-    }
-    fields.clear();
-    buckets.sort_unstable();
-    let distribution = Distribution { count, sum, min, max, buckets };
-    (total == count && agrees(&distribution)).then_some(distribution)
-}
-
-/// Whether extremes and sum are possible for these buckets, of which there is at least one. They
-/// hold at most as many values as an `i64` can count, so nothing here overflows.
-fn agrees(distribution: &Distribution) -> bool {
-    let Distribution { sum, min, max, buckets, .. } = distribution;
-    let (Some((first, _)), Some((last, _))) = (buckets.first(), buckets.last()) else {
-        return false;
-    };
-    let (mut least, mut most) = (0_i128, 0_i128);
-    for (index, count) in buckets {
-        let (lower, upper) = buckets::bounds(*index);
-        least += i128::from(lower.max(*min)) * i128::from(*count);
-        most += i128::from(upper.min(*max)) * i128::from(*count);
-    }
-    // A sum that an `i64` can't hold travels as its nearest end.
-    let possible = least.min(i64::MAX.into())..=most.max(i64::MIN.into());
-    min <= max
-        && buckets::index(*min) == *first
-        && buckets::index(*max) == *last
-        && possible.contains(&i128::from(*sum))
-}
-
-/// What go-metrics' reporter writes of a histogram, and `sum`.
-fn write_statistics(distribution: &Distribution, fields: &mut Fields) {
-    if distribution.count == 0 {
-        return;
-    }
-    put(fields, "sum", distribution.sum);
-    put(fields, "min", distribution.min);
-    put(fields, "max", distribution.max);
-    put(fields, "mean", distribution.mean());
-    put(fields, "stddev", distribution.stddev());
-    put(fields, "variance", distribution.variance());
-    for (key, share) in PERCENTILES {
-        put(fields, key, distribution.percentile(share));
-    }
 }
 
 fn put(fields: &mut Fields, key: &str, value: impl Into<FieldValue>) {

@@ -177,6 +177,20 @@ impl Schema {
         format!("{}.{name}.{}", self.namespace, kind.suffix())
     }
 
+    /// The declaration of a measurement, if it allows these tags.
+    ///
+    /// # Errors
+    /// [`Refusal::Measurement`], [`Refusal::Tag`] or [`Refusal::TagValue`].
+    pub fn declared(
+        &self,
+        name: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<&Measurement, Refusal> {
+        let measurement = self.measurement(name).ok_or(Refusal::Measurement)?;
+        measurement.check_tags(tags)?;
+        Ok(measurement)
+    }
+
     /// Whether this schema, which must be open, takes a point from elsewhere: no tag that a database or
     /// the proxy has a meaning of its own for, numbers or booleans only, and a time in nanoseconds
     /// since 1970.
@@ -202,8 +216,7 @@ impl Schema {
     /// # Errors
     /// [`Refusal`] if it is anything that the schema doesn't declare.
     pub fn read(&self, point: &Point) -> Result<Reading, Refusal> {
-        let measurement = self.measurement(&point.measurement).ok_or(Refusal::Measurement)?;
-        measurement.check_tags(&point.tags)?;
+        let measurement = self.declared(&point.measurement, &point.tags)?;
         let reading =
             Reading::from_fields(measurement.kind, &point.fields).ok_or(Refusal::Fields)?;
         if measurement.coarsen(&reading) != reading {
@@ -215,10 +228,7 @@ impl Schema {
 
 impl Measurement {
     /// Whether `tags` are exactly the declared ones, each with an allowed value.
-    ///
-    /// # Errors
-    /// [`Refusal::Tag`] or [`Refusal::TagValue`].
-    pub fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
         if tags.len() != self.tags.len() {
             return Err(Refusal::Tag);
         }

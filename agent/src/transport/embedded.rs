@@ -3,13 +3,17 @@
 //! Nothing touches the disk or the network before the first connection is wanted, and what fails is
 //! tried again with the next one: a full disk or a blocked Tor is no error of the host's.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use arti_client::{
     ErrorKind as TorErrorKind, HasKind, StreamPrefs, TorClient, config::BoolOrAuto,
     isolation::IsolationHelper,
 };
 use tokio::{runtime::Handle, sync::Mutex};
+use tor_proto::client::stream::{ClientDataStreamCtrl, ClientStreamCtrl};
 use undertone_tor::TorRuntime;
 use undertone_wire::endpoint::Endpoint;
 
@@ -24,6 +28,8 @@ pub(super) struct Embedded {
     configuration: String,
     data_dir: PathBuf,
     running: Mutex<Option<Running>>,
+    /// The last stream's handle, which leads to its circuit.
+    last: std::sync::Mutex<Option<(Isolation, Arc<ClientDataStreamCtrl>)>>,
 }
 
 struct Running {
@@ -51,7 +57,12 @@ impl Embedded {
         let runtime =
             undertone_tor::runtime(runtime.clone()).map_err(|error| invalid().because(error))?;
         let configuration = configuration.to_owned();
-        Ok(Self { runtime, configuration, data_dir, running: Mutex::new(None) })
+        let (running, last) = (Mutex::new(None), std::sync::Mutex::new(None));
+        Ok(Self { runtime, configuration, data_dir, running, last })
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Isolation, Arc<ClientDataStreamCtrl>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The Tor client, started the first time.
@@ -91,13 +102,24 @@ impl Connect for Embedded {
                 .set_isolation(OfSession(isolation));
             let target = (endpoint.onion.as_str(), endpoint.port);
             match client.connect_with_prefs(target, &preferences).await {
-                Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                Ok(stream) => {
+                    let control = stream.client_stream_ctrl().cloned();
+                    *self.last() = control.map(|control| (isolation, control));
+                    Ok(Box::new(stream) as Box<dyn Stream>)
+                }
                 Err(error) => {
                     tracing::debug!(kind = ?error.kind(), "no stream to the ingest side");
                     Err(ConnectError::from(error.kind()))
                 }
             }
         })
+    }
+
+    fn end(&self, isolation: Isolation) {
+        let last = self.last().take_if(|(of, _)| *of == isolation);
+        if let Some(circuit) = last.and_then(|(_, control)| control.tunnel()) {
+            circuit.terminate();
+        }
     }
 
     fn warm_up(&self) -> Pending<'_, ()> {

@@ -39,6 +39,9 @@ impl Connect for Socks {
         })
     }
 
+    /// SOCKS has no word for it: tor ends what has been unused for ten minutes (`MaxCircuitDirtiness`).
+    fn end(&self, _: Isolation) {}
+
     fn warm_up(&self) -> Pending<'_, ()> {
         Box::pin(async {})
     }

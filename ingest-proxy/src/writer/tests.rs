@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::time::SystemTime;
 
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -253,4 +254,64 @@ async fn draining_has_a_bound_and_what_is_left_is_kept() {
     scene.stop(task).await;
     assert!(started.elapsed() < Duration::from_secs(6));
     assert_eq!(scene.queue.stats().waiting_parcels, 1);
+}
+
+/// A database that is down until a moment, and what it was given afterwards.
+struct Down {
+    until: Instant,
+    asked: Mutex<usize>,
+    given: Mutex<Vec<i64>>,
+}
+
+impl Sink for Down {
+    fn write<'a>(&'a self, points: &'a [Point]) -> SinkFuture<'a> {
+        Box::pin(async move {
+            *self.asked.lock().unwrap() += 1;
+            if Instant::now() < self.until {
+                return Err(SinkError::new(SinkErrorKind::RetryAfter(None), "down"));
+            }
+            self.given.lock().unwrap().extend(points.iter().filter_map(|point| point.timestamp));
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d3_a_database_that_is_down_for_a_day_gets_everything_once_and_the_oldest_first() {
+    const DAY: Duration = Duration::from_secs(24 * 3_600);
+    const BETWEEN_PARCELS: Duration = Duration::from_secs(600);
+    let folder = TempDir::new().unwrap();
+    let (began, begun) = (SystemTime::now(), Instant::now());
+    let wall = Arc::new(Mutex::new(began));
+    let clock = Arc::clone(&wall);
+    let limits = QueueLimits::default();
+    let clock = Arc::new(move || *clock.lock().unwrap());
+    let queue = Queue::open_with_clock(folder.path(), limits, clock).unwrap();
+    queue.register_sinks(&["a"]).await.unwrap();
+    let scene = Scene { queue, stop: watch::Sender::new(false), _folder: folder };
+    let sink =
+        Arc::new(Down { until: begun + DAY, asked: Mutex::default(), given: Mutex::default() });
+    let writer = Writer::new("a", sink.clone(), scene.queue.clone(), WriterLimits::default());
+    let mut state = writer.state();
+    let task = tokio::spawn(writer.run(scene.stop.subscribe()));
+
+    let parcels = u8::try_from(DAY.as_secs() / BETWEEN_PARCELS.as_secs()).unwrap();
+    for number in 0..parcels {
+        scene.admit(number).await;
+        tokio::time::sleep(BETWEEN_PARCELS).await;
+        *wall.lock().unwrap() = began + begun.elapsed();
+    }
+    let after = written(&mut state, 2 * u64::from(parcels)).await;
+    assert_eq!((after.ok, after.refused_points), (true, 0));
+    let all: Vec<i64> = (0..i64::from(parcels)).flat_map(|n| [n * 10, n * 10 + 1]).collect();
+    assert_eq!(*sink.given.lock().unwrap(), all);
+    // Half a minute apart at least, after the first few.
+    let asked = *sink.asked.lock().unwrap();
+    assert!((1..24 * 60 * 2 + 20).contains(&asked), "{asked} attempts");
+    let stats = scene.queue.stats();
+    assert_eq!(
+        (stats.waiting_parcels, stats.dropped_old().parcels, stats.dropped_full().parcels),
+        (0, 0, 0)
+    );
+    scene.stop(task).await;
 }

@@ -7,7 +7,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result};
-use undertone::{Agent, Clock, Consent, FailureKind, Hands, Ingest, State, Transport};
+use undertone::{
+    Agent, Clock, Consent, FailureKind, FieldValue, Hands, Ingest, SessionId, State, Transport,
+};
 use undertone_tests::{
     capture::{Behaviour, NO_CONTENT, SocksCapture, Stream},
     wait,
@@ -123,11 +125,10 @@ fn p4_every_request_is_3904_bytes_in_one_write() -> Result<()> {
             Ok(streams.iter().all(|stream| stream.closed_by_client).then_some(streams))
         })?;
         assert!(streams.len() > 100, "{} streams", streams.len());
-        for Stream { bytes, reads, request_ends, host, port, credentials, .. } in &streams {
+        for Stream { bytes, reads, request_ends, host, port, .. } in &streams {
             assert_eq!((bytes.len(), *reads), (3_904, 1));
             assert_eq!(request_ends, &[3_904], "one request a stream");
             assert_eq!((&**host, *port), (ONION, 80));
-            assert_eq!(credentials, &streams[0].credentials, "one session, one isolation");
             let points = opened(bytes)?.payload.decode()?;
             assert!(matches!(load, Load::Busy) || points.is_empty(), "{points:?}");
         }
@@ -235,6 +236,101 @@ fn only_204_and_400_decide_a_parcel() -> Result<()> {
         assert_eq!(statistics.parcels_refused, refused, "{behaviour:?}");
         assert_eq!(statistics.pushes_failed, u64::from(kept), "{behaviour:?}");
     }
+    Ok(())
+}
+
+/// One session, as the ingest side and the tor in between see it.
+#[derive(Default)]
+struct Seen {
+    circuits: BTreeSet<Vec<u8>>,
+    parcels: BTreeSet<[u8; 16]>,
+    /// `count` and the sum of all `delta` of a counter.
+    count: i64,
+    deltas: i64,
+}
+
+/// The sessions of all whole requests so far, in their order.
+fn sessions(capture: &SocksCapture) -> Result<Vec<(SessionId, Seen)>> {
+    let mut sessions: Vec<(SessionId, Seen)> = Vec::new();
+    for stream in capture.streams() {
+        let parcel = opened(&stream.bytes)?;
+        let id = parcel.session.id();
+        if sessions.last().is_none_or(|(last, _)| *last != id) {
+            sessions.push((id, Seen::default()));
+        }
+        let (_, seen) = sessions.last_mut().context("just pushed")?;
+        seen.circuits.insert(stream.credentials.context("no isolation")?.0);
+        assert!(seen.parcels.insert(parcel.id.0), "a parcel is sent once");
+        for point in parcel.payload.decode()? {
+            if let ("work.requests.count", Some(FieldValue::Integer(count)), Some(delta)) =
+                (&*point.measurement, point.fields.get("count"), point.fields.get("delta"))
+                && let FieldValue::Integer(delta) = delta
+            {
+                seen.count = seen.count.max(*count);
+                seen.deltas += delta;
+            }
+        }
+    }
+    Ok(sessions)
+}
+
+#[test]
+fn p3_p7_sessions_follow_each_other_after_a_silence_and_share_nothing() -> Result<()> {
+    let mut tapped = Tapped::start(5, Load::Busy)?;
+    assert_eq!(tapped.agent.state(), State::Silent, "the first session has a silence, too");
+    let (mut silences, mut silent) = (Vec::new(), 0);
+    for _ in 0..5 * 24 * 60 {
+        let before = tapped.capture.connections();
+        let was_silent = tapped.agent.session().is_none();
+        tapped.pass(MINUTE);
+        if tapped.agent.session().is_none() && was_silent {
+            assert_eq!(tapped.capture.connections(), before, "a request in a silence");
+            silent += 1;
+        } else if silent > 0 {
+            silences.push(std::mem::take(&mut silent));
+        }
+    }
+    let sessions = sessions(&tapped.capture)?;
+    assert!(sessions.len() > 10, "{} sessions in five days", sessions.len());
+    let ids: BTreeSet<SessionId> = sessions.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids.len(), sessions.len(), "a session that has ended never comes back");
+    let circuits = sessions.iter().flat_map(|(_, seen)| &seen.circuits);
+    let parcels = sessions.iter().flat_map(|(_, seen)| &seen.parcels);
+    let (circuits, parcels): (Vec<_>, Vec<_>) = (circuits.collect(), parcels.collect());
+    for (id, Seen { count, deltas, .. }) in &sessions {
+        // The last batches may not have had a slot, so that sums may be behind by those.
+        assert!(deltas <= count && *count > 0, "{id}: {count} counted, deltas of {deltas}");
+    }
+    let total = sessions.iter().map(|(_, seen)| seen.count).max().unwrap_or_default();
+    let all: i64 = sessions.iter().map(|(_, seen)| seen.deltas).sum();
+    assert!(total < all / 3, "counts begin anew: {total} of {all}");
+    assert_eq!(circuits.iter().collect::<BTreeSet<_>>().len(), circuits.len());
+    assert_eq!(parcels.iter().collect::<BTreeSet<_>>().len(), parcels.len());
+
+    assert!(silences.iter().all(|minutes| *minutes <= 60), "{silences:?}");
+    let spread = silences.iter().collect::<BTreeSet<_>>().len();
+    assert!(spread > silences.len() / 2, "{silences:?}");
+    Ok(())
+}
+
+#[test]
+fn p10_what_a_session_leaves_unsent_is_gone() -> Result<()> {
+    let mut tapped = Tapped::start(6, Load::Busy)?;
+    tapped.capture.behave(Behaviour::Refuse(4));
+    let mut ended = BTreeSet::new();
+    while ended.len() < 4 {
+        ended.extend(tapped.agent.session());
+        tapped.pass(MINUTE);
+    }
+    let gone = tapped.agent.statistics().parcels_dropped;
+    assert!(gone > 50, "{gone} parcels of sessions that were never heard of");
+    tapped.capture.answer(NO_CONTENT);
+    (0..3 * 24 * 60).for_each(|_| tapped.pass(MINUTE));
+    let whole = tapped.capture.streams().into_iter().filter(|stream| !stream.bytes.is_empty());
+    let heard = whole.map(|stream| Ok(opened(&stream.bytes)?.session.id()));
+    let heard = heard.collect::<Result<BTreeSet<SessionId>>>()?;
+    // The fourth may live on after the outage; of those that ended in it, nothing is ever heard.
+    assert!(heard.intersection(&ended).count() <= 1 && heard.len() > 4);
     Ok(())
 }
 
