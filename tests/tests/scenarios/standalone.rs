@@ -6,7 +6,9 @@
 //! elsewhere, a file or a process that isn't its own to have; a doctor that sends something that was measured. Not a
 //! failure: how long a point takes, or in how many parcels it comes.
 
+mod bridges;
 mod machine;
+mod signals;
 mod silence;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -239,3 +239,17 @@ fn keys_are_checked_before_values() {
     let error = Section::new("t", place, table, &["a"]).unwrap_err();
     assert_eq!((&*error.key, error.line), ("t.b", Some(1)));
 }
+
+#[test]
+fn the_documentation_has_every_key() {
+    let text = include_str!("../../../../docs/agent.md");
+    let tables = ["tor", "host", "log", "listener"];
+    let plain = KEYS.iter().filter(|key| !tables.contains(key)).map(|key| format!("| `{key}` |"));
+    let of = |table: &str, keys: &[&str]| -> Vec<String> {
+        keys.iter().map(|key| format!("| `{table}.{key}` |")).collect()
+    };
+    let inner = [of("host", host::KEYS), of("listener", listener::KEYS), of("log", log::KEYS)];
+    for row in plain.chain(inner.concat()) {
+        assert!(text.contains(&row), "{row}");
+    }
+}

@@ -101,6 +101,11 @@ impl Machine {
         process.wait_for(text, RELOAD, said)
     }
 
+    /// Sends it a signal.
+    pub(super) fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.as_mut().context("it isn't running")?.signal(signal)
+    }
+
     /// Ends it in order; nothing of it may be left.
     pub(super) fn stop(&mut self, signal: Signal) -> Result<()> {
         self.ends_with(signal, 0)
@@ -174,6 +179,18 @@ impl Machine {
         let mode = fs::metadata(self.socket())?.permissions().mode() & 0o777;
         ensure!(mode == 0o600, "its socket has mode {mode:o}");
         Ok(())
+    }
+
+    /// The ports on loopback that it is connected to.
+    pub(super) fn connected_to(&self) -> Result<Vec<u16>> {
+        let process = self.process.as_ref().context("it isn't running")?;
+        let inodes = sockets(process.pid())?;
+        let rows = rows("tcp")?.into_iter().filter(|row| inodes.contains(row[9].as_str()));
+        rows.map(|row| {
+            let port = row[2].strip_prefix("0100007F:").with_context(|| format!("{row:?}"))?;
+            Ok(u16::from_str_radix(port, 16)?)
+        })
+        .collect()
     }
 
     fn socket(&self) -> PathBuf {
