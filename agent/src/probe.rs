@@ -13,14 +13,24 @@ use crate::{
     clock::Clock,
     error::{Error, ErrorKind},
     pusher::{FailureKind, Outcome, push_nothing},
-    transport::{Connect, Isolation, Transport},
+    transport::{Connect, Isolation, TorStatus, Transport},
 };
 
 /// What the runtime's tasks are given to end.
 const END: Duration = Duration::from_secs(1);
 
+/// What a probe found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Probed {
+    /// For each onion address, in their order: what is wrong with it, if anything.
+    pub failures: Vec<Option<FailureKind>>,
+    /// How far Tor in this process came.
+    pub tor: Option<TorStatus>,
+}
+
 /// Asks each onion address of `ingest` in turn whether an Undertone proxy is there, for at most
-/// `limit` each, and returns what is wrong with it. The first one waits until Tor is ready.
+/// `limit` each, and tells what is wrong with it. The first one waits until Tor is ready.
 ///
 /// Blocks, and must not be called inside a tokio runtime. Consent is the caller's to have.
 ///
@@ -32,7 +42,7 @@ pub fn probe(
     transport: &Transport,
     data_dir: Option<PathBuf>,
     limit: Duration,
-) -> Result<Vec<Option<FailureKind>>, Error> {
+) -> Result<Probed, Error> {
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::new(ErrorKind::Resources, "start a runtime").because(error))?;
@@ -44,9 +54,10 @@ pub fn probe(
         }
         failures
     });
+    let tor = transport.tor();
     drop(transport);
     runtime.shutdown_timeout(END);
-    Ok(failures)
+    Ok(Probed { failures, tor })
 }
 
 async fn probe_one(

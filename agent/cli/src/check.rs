@@ -18,7 +18,7 @@ pub(crate) fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "The configuration is valid: {}.", files.join(", "))?;
     match permitted(config) {
         Ok(_) => writeln!(out, "Consent is given. `undertone run` will")?,
-        Err(silence) => writeln!(out, "For now {silence}. With consent, `undertone run` would")?,
+        Err(silence) => writeln!(out, "For now {silence}. Otherwise `undertone run` would")?,
     }
     for sentence in sentences(config) {
         writeln!(out, "- {sentence};")?;

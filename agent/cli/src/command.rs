@@ -144,14 +144,15 @@ impl Command {
     /// Does what was asked for, and tells of what went wrong.
     pub fn run(self) -> ExitCode {
         let exit = self.act().unwrap_or_else(|error| {
-            // Nobody may be there to read it.
+            if error.downcast_ref::<io::Error>().is_some_and(is_broken_pipe) {
+                // Whoever reads has read enough.
+                return Exit::Done;
+            }
             let _ = writeln!(io::stderr(), "undertone: {error:#}");
             if error.is::<ConfigError>() {
                 Exit::Configuration
             } else if error.is::<Silence>() {
                 Exit::Silent
-            } else if error.downcast_ref::<io::Error>().is_some_and(is_broken_pipe) {
-                Exit::Done
             } else {
                 Exit::Failed
             }

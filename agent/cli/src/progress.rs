@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use undertone::{FailureKind, State};
+use undertone::{FailureKind, State, TorStatus, TorTrouble};
 
 /// While nothing has come of it yet, something is said this often.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -14,6 +14,7 @@ const BLINK: Duration = Duration::from_secs(30);
 pub(crate) struct Progress {
     socks: bool,
     told: Option<State>,
+    quarters: u8,
     next: Duration,
     failing_since: Option<Duration>,
 }
@@ -28,11 +29,16 @@ pub(crate) struct Sentence {
 impl Progress {
     /// Of an agent that has just been started, with a tor that runs already or not.
     pub(crate) fn new(socks: bool) -> Self {
-        Self { socks, told: None, next: PATIENCE, failing_since: None }
+        Self { socks, told: None, quarters: 0, next: PATIENCE, failing_since: None }
     }
 
     /// What there is to say of this state, so long after the start.
-    pub(crate) fn tell(&mut self, state: State, since_start: Duration) -> Option<Sentence> {
+    pub(crate) fn tell(
+        &mut self,
+        state: State,
+        tor: Option<TorStatus>,
+        since_start: Duration,
+    ) -> Option<Sentence> {
         if matches!(state, State::Failing(_)) {
             let since = *self.failing_since.get_or_insert(since_start);
             if self.told == Some(State::Quiet) && since_start < since + BLINK {
@@ -43,7 +49,7 @@ impl Progress {
         }
         let again = state == State::Bootstrapping && since_start >= self.next;
         if self.told == Some(state) && !again {
-            return None;
+            return self.further(state, tor);
         }
         let first = self.told.replace(state).is_none();
         let (text, wrong) = match state {
@@ -59,18 +65,51 @@ impl Progress {
                 self.next = since_start + PATIENCE;
                 let seconds = since_start.as_secs();
                 let text = "Nothing has been pushed yet, and Tor is still trying, after";
-                (format!("{text} {seconds} s."), false)
+                (format!("{text} {seconds} s.{}", trouble(tor)), false)
             }
             State::Quiet => {
                 ("The ingest side takes what is pushed: all is well.".to_owned(), false)
             }
             State::Failing(kind) => {
-                (format!("{} What is measured waits meanwhile.", explain(kind)), true)
+                let tor = tor.filter(|_| kind == FailureKind::Tor);
+                let (why, tor) = (explain(kind), trouble(tor));
+                (format!("{why}{tor} What is measured waits meanwhile."), true)
             }
             _ => return None,
         };
         Some(Sentence { text, wrong })
     }
+
+    /// How Tor comes along, in quarters of its way.
+    fn further(&mut self, state: State, tor: Option<TorStatus>) -> Option<Sentence> {
+        let quarters = tor?.percent / 25;
+        if state != State::Bootstrapping || quarters <= self.quarters {
+            return None;
+        }
+        self.quarters = quarters;
+        let text = match quarters {
+            4.. => "Tor has found its way into the network; now it looks for the ingest side."
+                .to_owned(),
+            some => format!("Tor has gone {} % of its way into the network.", some * 25),
+        };
+        Some(Sentence { text, wrong: false })
+    }
+}
+
+/// What Tor says of itself, as a sentence to be added; empty if it has nothing to say.
+pub(crate) fn trouble(tor: Option<TorStatus>) -> String {
+    let Some(TorStatus { percent, trouble: Some(trouble) }) = tor else {
+        return String::new();
+    };
+    let trouble = match trouble {
+        TorTrouble::Offline => "there seems to be no network",
+        TorTrouble::Filtered => "the network seems to filter it",
+        TorTrouble::Unreachable => "no relay answers",
+        TorTrouble::Clock => "the clock of this machine seems to be wrong",
+        TorTrouble::Directory => "the directory of relays can't be downloaded",
+        _ => "something is in its way",
+    };
+    format!(" Tor, at {percent} %, says: {trouble}.")
 }
 
 /// What is wrong, and what to do.
@@ -110,7 +149,7 @@ mod tests {
     fn each_change_is_told_once_and_patience_is_asked_for() {
         let mut progress = Progress::new(false);
         let mut tell = |state, seconds| {
-            progress.tell(state, Duration::from_secs(seconds)).map(|sentence| sentence.text)
+            progress.tell(state, None, Duration::from_secs(seconds)).map(|sentence| sentence.text)
         };
         for (state, seconds, expected) in [
             (State::Bootstrapping, 0, Some("Tor is finding")),
@@ -130,6 +169,30 @@ mod tests {
         ] {
             let told = tell(state, seconds);
             assert_eq!(told.is_some(), expected.is_some(), "{state:?} {seconds}: {told:?}");
+            assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()));
+        }
+    }
+
+    #[test]
+    fn tor_comes_along_in_quarters_and_says_what_is_in_its_way() {
+        let mut progress = Progress::new(false);
+        let mut tell = |percent, trouble, seconds| {
+            let tor = Some(TorStatus { percent, trouble });
+            progress.tell(State::Bootstrapping, tor, Duration::from_secs(seconds))
+        };
+        for (percent, trouble, seconds, expected) in [
+            (0, None, 0, Some("Tor is finding its way")),
+            (24, None, 1, None),
+            (26, None, 2, Some("gone 25 %")),
+            (30, None, 3, None),
+            (20, None, 4, None),
+            (80, None, 5, Some("gone 75 %")),
+            (80, Some(TorTrouble::Clock), 6, None),
+            (80, Some(TorTrouble::Clock), 31, Some("at 80 %, says: the clock")),
+            (100, None, 32, Some("has found its way")),
+        ] {
+            let told = tell(percent, trouble, seconds).map(|sentence| sentence.text);
+            assert_eq!(told.is_some(), expected.is_some(), "{percent} {seconds}: {told:?}");
             assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()));
         }
     }

@@ -93,7 +93,8 @@ impl Running {
     }
 
     fn tell(&mut self) {
-        if let Some(sentence) = self.progress.tell(self.agent.state(), self.since.elapsed()) {
+        let state = self.agent.state();
+        if let Some(sentence) = self.progress.tell(state, self.agent.tor(), self.since.elapsed()) {
             match sentence.wrong {
                 true => tracing::warn!("{}", sentence.text),
                 false => tracing::info!("{}", sentence.text),
