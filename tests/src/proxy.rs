@@ -1,6 +1,6 @@
 //! An ingest proxy on the private Tor network, as a process of its own.
 
-use std::{fmt::Write, fs, process::Command, time::Duration};
+use std::{fmt::Write, fs, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -157,6 +157,17 @@ impl Builder {
             database.url(),
             database.org,
             database.bucket,
+        )?;
+        Ok(self)
+    }
+
+    /// Has no onion service of its own: a tor connects to this socket, and has written the address
+    /// into that file.
+    pub fn behind(mut self, socket: &Path, hostname_file: &Path) -> Result<Self> {
+        let (socket, hostname_file) = (socket.display(), hostname_file.display());
+        write!(
+            self.configuration,
+            "\n[front]\ntype = \"unix\"\npath = \"{socket}\"\nhostname_file = \"{hostname_file}\"\n"
         )?;
         Ok(self)
     }

@@ -5,6 +5,7 @@
 //! reading each interval is in, and how the agent fares.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     str::FromStr,
     sync::{
@@ -60,6 +61,9 @@ struct Arguments {
     /// arti's configuration
     #[arg(long)]
     tor_config: Option<PathBuf>,
+    /// The SOCKS port of a tor that runs already, instead of Tor in this process
+    #[arg(long, conflicts_with = "tor_config")]
+    socks: Option<SocketAddr>,
     /// What is recorded in one interval, such as "inc 2, size -5, ok 1000"; may be repeated
     #[arg(long)]
     interval: Vec<Script>,
@@ -94,12 +98,16 @@ fn main() -> Result<()> {
         Some(path) => std::fs::read_to_string(path).with_context(|| path.display().to_string())?,
         None => String::new(),
     };
+    let transport = match arguments.socks {
+        Some(address) => Transport::socks(address),
+        None => Transport::embedded_with(tor),
+    };
     let began = Instant::now();
     let agent = Agent::builder(arguments.ingest.context("--ingest says where to report")?)
         .schema(schema)
         .profile(Profile::Fleet(Rhythm::every(RHYTHM)))
         .consent(Consent::callback(|| true))
-        .transport(Transport::embedded_with(tor))
+        .transport(transport)
         .data_dir(arguments.data_dir)
         .start()?;
     let metrics: Metrics = agent.instruments()?;

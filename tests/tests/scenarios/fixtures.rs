@@ -1,6 +1,11 @@
 //! What the stories are told with: file servers under load, and sums over what was stored.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command, time::Duration};
+pub(crate) mod mixed;
+pub(crate) mod parcels;
+
+use std::{
+    collections::BTreeMap, fs, net::SocketAddr, path::Path, process::Command, time::Duration,
+};
 
 use anyhow::{Context, Result};
 use undertone_tests::{
@@ -38,14 +43,49 @@ pub(crate) struct Reporter {
 impl Reporter {
     pub(crate) fn start(tor: &TorNetwork, ingest: &str, arguments: &[String]) -> Result<Self> {
         let folder = Folder::new("reporter")?;
-        fs::write(folder.join("tor.toml"), tor.arti_toml()?)?;
+        let data = folder.join("data");
+        Self::in_folder(folder, &data, tor, ingest, arguments)
+    }
+
+    /// With this data folder, which others may use at the same time.
+    pub(crate) fn sharing(
+        data: &Path,
+        tor: &TorNetwork,
+        ingest: &str,
+        arguments: &[String],
+    ) -> Result<Self> {
+        Self::in_folder(Folder::new("reporter")?, data, tor, ingest, arguments)
+    }
+
+    /// Through a tor that runs already.
+    pub(crate) fn by_socks(port: u16, ingest: &str, arguments: &[String]) -> Result<Self> {
         let mut command = programs::binary("reporter")?;
-        command
-            .args(["--ingest", ingest, "--data-dir"])
-            .arg(folder.join("data"))
-            .arg("--tor-config")
-            .arg(folder.join("tor.toml"))
-            .args(arguments);
+        let socks = SocketAddr::from(([127, 0, 0, 1], port));
+        command.arg("--socks").arg(socks.to_string());
+        Self::spawn(Folder::new("reporter")?, command, ingest, arguments)
+    }
+
+    fn in_folder(
+        folder: Folder,
+        data: &Path,
+        tor: &TorNetwork,
+        ingest: &str,
+        arguments: &[String],
+    ) -> Result<Self> {
+        let configuration = folder.join("tor.toml");
+        fs::write(&configuration, tor.arti_toml()?)?;
+        let mut command = programs::binary("reporter")?;
+        command.arg("--data-dir").arg(data).arg("--tor-config").arg(configuration);
+        Self::spawn(folder, command, ingest, arguments)
+    }
+
+    fn spawn(
+        folder: Folder,
+        mut command: Command,
+        ingest: &str,
+        arguments: &[String],
+    ) -> Result<Self> {
+        command.args(["--ingest", ingest]).args(arguments);
         let mut process = Process::spawn("reporter", folder.path(), command)?;
         let session = process.wait_for("the reporter", ENDING, |log| {
             log.lines()

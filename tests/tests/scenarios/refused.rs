@@ -3,37 +3,22 @@
 //! A failure: an answer that differs by a byte from what is expected, an answer by which a
 //! refusal by policy could be told from an admission, a refused number in the store, a refusal that
 //! isn't counted. Not a failure: in which order the counts come, how long a circuit takes.
-//!
-//! In a Tor network of its own: on test networks C tor takes the length of a shared random round (24
-//! votes) for the time periods of onion services, and arti's can't be shorter than five minutes.
 
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-    sync::OnceLock,
-    time::Duration,
-};
-
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result};
 use undertone_tests::{
-    file_server::FileServer,
-    influxdb2::Influxd,
-    proxy::Proxy,
-    tor_network::{Options, TorClient, TorNetwork},
-    wait,
+    file_server::FileServer, influxdb2::Influxd, proxy::Proxy, tor_network::TorClient, wait,
 };
 use undertone_wire::{
     Point,
-    batch::Payload,
     endpoint::{DeploymentId, Ingest},
-    parcel::{Age, Parcel, ParcelId},
-    session::SessionKey,
 };
 
-use crate::fixtures::{ARRIVAL, Sums, arrives, in_store};
+use crate::fixtures::{
+    ARRIVAL, Sums, arrives, in_store,
+    mixed::MixedNetwork,
+    parcels::{TAKEN, connections, request, sealed, session},
+};
 
-/// What is answered to a parcel that is well formed and signed, whatever becomes of it.
-const TAKEN: &str = "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n";
 /// What is answered to everything else.
 const MALFORMED: &str =
     "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
@@ -42,10 +27,6 @@ const MALFORMED_OLD: &str =
     "HTTP/1.0 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 /// To a head of more than 16 fields or 8 KiB, which the HTTP library refuses before it is a request.
 const TOO_LARGE: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-/// How long one exchange may take; a circuit to an onion service is made in it.
-const EXCHANGE: Duration = Duration::from_secs(120);
-/// How long a time period of onion services is; a multiple of the 24 votes of a round.
-const PERIOD_MINUTES: u64 = 6;
 
 #[test]
 fn p8_every_request_gets_one_of_two_constant_answers() -> Result<()> {
@@ -193,17 +174,6 @@ fn s1_there_is_one_route_and_no_way_to_the_database() -> Result<()> {
     })
 }
 
-/// The network of this module's tests.
-fn network() -> Result<&'static TorNetwork> {
-    static NETWORK: OnceLock<Result<TorNetwork, String>> = OnceLock::new();
-    let network = NETWORK.get_or_init(|| {
-        let voting_interval = Duration::from_secs(PERIOD_MINUTES * 60 / 24);
-        let options = Options { relays: 3, voting_interval };
-        TorNetwork::start_with(options, |_| {}).map_err(|error| format!("{error:#}"))
-    });
-    network.as_ref().map_err(|error| anyhow!("the Tor network: {error}"))
-}
-
 /// A proxy whose service is published and whose database doesn't answer.
 struct Fixture {
     proxy: Proxy,
@@ -212,22 +182,17 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn start() -> Result<(Self, Client)> {
-        let tor = network()?;
+    fn start() -> Result<(Self, TorClient)> {
+        let tor = MixedNetwork::shared()?;
         let mut database = Influxd::start()?;
-        let arti = tor.arti_toml()?.replace(
-            "[override_net_params]\n",
-            &format!("[override_net_params]\nhsdir_interval = {PERIOD_MINUTES}\n"),
-        );
-        let proxy = Proxy::on(&arti)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
+        let proxy =
+            Proxy::on(&tor.arti_toml)?.influxdb2(&database)?.start(&[&FileServer::schema()?])?;
         database.stop()?;
         let ingest: Ingest = proxy.ingest().parse()?;
-        let client = Client(tor.socks_client(&[])?);
+        let client = tor.network.socks_client(&[])?;
         wait::until("the service to be published", ARRIVAL, || {
-            // Nothing is sent: a stream without a request is no request.
-            let mut stream = client.stream()?;
-            let code = connect(&mut stream, ingest.endpoints[0].onion.as_str(), 80, "probe")?;
-            Ok((code == 0).then_some(()))
+            let onion = ingest.endpoints[0].onion.as_str();
+            Ok(client.reaches(onion, 80, "probe")?.then_some(()))
         })?;
         Ok((Self { proxy, ingest, _database: database }, client))
     }
@@ -235,78 +200,4 @@ impl Fixture {
     fn parcel(&self, key: u8, id: u8, points: &[Point]) -> Result<Vec<u8>> {
         sealed(key, id, &self.ingest.deployment, points)
     }
-}
-
-/// Three connections.
-fn connections() -> Point {
-    let point = Point::new("fileserver.connections.count");
-    point.field("count", 3_i64).field("delta", 3_i64).at(0)
-}
-
-fn session(key: u8) -> SessionKey {
-    SessionKey::from_seed(&[key; 32])
-}
-
-fn sealed(key: u8, id: u8, deployment: &DeploymentId, points: &[Point]) -> Result<Vec<u8>> {
-    let payload = Payload::encode(points)?;
-    let parcel = Parcel::seal(&session(key), ParcelId([id; 16]), deployment, &payload);
-    Ok(parcel.body(Age(0)).to_vec())
-}
-
-fn request(onion: &str, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: {onion}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-/// A C tor's SOCKS port.
-struct Client(TorClient);
-
-impl Client {
-    /// Sends these bytes on a stream of their own; returns all that comes until the other side ends
-    /// it, or nothing if it isn't accepted. Streams of one circuit share its SOCKS credentials.
-    fn exchange(
-        &self,
-        onion: &str,
-        port: u16,
-        circuit: &str,
-        bytes: &[u8],
-    ) -> Result<Option<String>> {
-        let mut stream = self.stream()?;
-        if connect(&mut stream, onion, port, circuit)? != 0 {
-            return Ok(None);
-        }
-        stream.write_all(bytes)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Ok(Some(String::from_utf8(answer)?))
-    }
-
-    fn stream(&self) -> Result<TcpStream> {
-        let stream = TcpStream::connect(("127.0.0.1", self.0.socks_port()))?;
-        stream.set_read_timeout(Some(EXCHANGE))?;
-        Ok(stream)
-    }
-}
-
-/// SOCKS5 (RFC 1928) with a username (RFC 1929); returns the reply code.
-fn connect(stream: &mut TcpStream, host: &str, port: u16, user: &str) -> Result<u8> {
-    let counted = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    stream.write_all(&[5, 1, 2])?;
-    ensure!(read(stream)? == [5, 2], "it wants no username");
-    stream.write_all(&[&[1][..], &counted(user), &counted("x")].concat())?;
-    ensure!(read(stream)? == [1, 0], "it doesn't want this username");
-    stream.write_all(&[&[5, 1, 0, 3][..], &counted(host), &port.to_be_bytes()].concat())?;
-    let [version, code, _, kind] = read(stream)?;
-    ensure!((version, kind) == (5, 1), "no reply of SOCKS5 with an IPv4 address");
-    let _: [u8; 6] = read(stream)?;
-    Ok(code)
-}
-
-fn read<const N: usize>(stream: &mut TcpStream) -> Result<[u8; N]> {
-    let mut bytes = [0; N];
-    stream.read_exact(&mut bytes)?;
-    Ok(bytes)
 }
