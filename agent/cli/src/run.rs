@@ -142,9 +142,7 @@ impl Running {
         logging.change(config.log);
         let changes = reload::changes(&self.config, &config);
         if changes.new_agent.is_empty() {
-            let running = self.with_inputs(config, changes.inputs).await?;
-            tracing::info!("reloaded: the session goes on");
-            return on(running);
+            return on(self.with_inputs(config, changes.inputs).await?);
         }
         let changed = changes.new_agent.join(", ");
         tracing::info!(
@@ -180,6 +178,7 @@ impl Running {
     async fn with_inputs(self, config: Config, changed: bool) -> Result<Self> {
         let Self { agent, inputs, progress, since, config: old } = self;
         if !changed {
+            tracing::info!("reloaded: the session goes on");
             return Ok(Self { config, agent, inputs, progress, since });
         }
         inputs.stop().await;
@@ -187,7 +186,10 @@ impl Running {
             Inputs::start(config, &Outlet::new(agent.points(), config.alias.clone()))
         };
         let (config, inputs) = match start(&config) {
-            Ok(inputs) => (config, inputs),
+            Ok(inputs) => {
+                tracing::info!("reloaded: the session goes on");
+                (config, inputs)
+            }
             Err(error) => {
                 tracing::error!("the new inputs can't be started, the old ones go on: {error:#}");
                 let inputs = start(&old).context("start the old inputs again")?;
@@ -211,8 +213,11 @@ enum Reloaded {
     Ended(Exit),
 }
 
+/// Sends what waits, as far as the time allows.
 async fn drain(agent: Agent) {
-    let waiting = agent.statistics().parcels_waiting;
-    tracing::debug!(waiting, "draining");
+    let begun = Instant::now();
     agent.shutdown(DRAIN_LIMIT).await;
+    if begun.elapsed() >= DRAIN_LIMIT {
+        tracing::warn!("not all of what waited could be sent in time; the rest is lost");
+    }
 }

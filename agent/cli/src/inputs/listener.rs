@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
 use undertone_collectors::listener::{Full, Limits, Listener, ListenerConfig as Listening, Token};
 
@@ -23,7 +23,7 @@ pub(crate) struct ListenerInput {
 impl ListenerInput {
     pub(crate) fn start(config: &ListenerConfig, outlet: Outlet) -> Result<Self> {
         let listening = listening(config)?;
-        let listener = Listener::bind(listening).with_context(|| format!("{config}"))?;
+        let listener = Listener::bind(listening)?;
         let (stop, told) = oneshot::channel();
         let accept = move |points| {
             // Who wrote has the points still, and tries again.

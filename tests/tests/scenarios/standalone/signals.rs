@@ -32,6 +32,7 @@ fn a_reload_that_cannot_be_had_leaves_listeners_as_they_were() -> Result<()> {
     let mut machine = cut_off()?;
     machine.configure("[[listener]]\nunix = \"missing/write.sock\"")?;
     machine.reload("the new inputs can't be started, the old ones go on")?;
+    ensure!(!machine.log().contains("reloaded"), "{}", machine.log());
     let point = "story number=1i";
     machine.write(point)?;
     machine.is_alone_on_its_socket()?;
