@@ -44,5 +44,5 @@ fn with_an_outbound_proxy_nothing_goes_past_it() -> Result<()> {
         ensure!(ports.iter().all(|port| *port == address.port()), "{ports:?}, not {address}");
         Ok((capture.connections() > 0).then_some(()))
     })?;
-    machine.stop(Signal::TERM)
+    machine.stop(Signal::TERM).map(drop)
 }

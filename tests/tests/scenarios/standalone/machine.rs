@@ -24,6 +24,8 @@ pub(super) struct Machine {
     tor: String,
     ingest: String,
     process: Option<Process>,
+    /// How much of the log is of earlier runs, in bytes.
+    said_before: usize,
 }
 
 /// What the proxy must admit, printed by the agent itself.
@@ -47,7 +49,7 @@ impl Machine {
     pub(super) fn new(tor: &str, ingest: &str) -> Result<Self> {
         let folder = Folder::new("machine")?;
         let (tor, ingest) = (tor.to_owned(), ingest.to_owned());
-        Ok(Self { folder, tor, ingest, process: None })
+        Ok(Self { folder, tor, ingest, process: None, said_before: 0 })
     }
 
     /// Writes its configuration, with these lines in it; those that say the same as the rest win.
@@ -86,10 +88,12 @@ impl Machine {
         self.wait_for("listening on the unix socket")
     }
 
-    /// Waits until it says this.
+    /// Waits until this run of it says this.
     pub(super) fn wait_for(&mut self, text: &str) -> Result<()> {
-        let process = self.process.as_mut().context("it isn't running")?;
-        process.wait_for(text, ARRIVAL, |log| log.contains(text).then_some(()))
+        let (process, before) = (self.process.as_mut(), self.said_before);
+        let process = process.context("it isn't running")?;
+        let said = |log: &str| log.get(before..)?.contains(text).then_some(());
+        process.wait_for(text, ARRIVAL, said)
     }
 
     /// Has it read its configuration again, and waits until it says this once more than before.
@@ -106,20 +110,23 @@ impl Machine {
         self.process.as_mut().context("it isn't running")?.signal(signal)
     }
 
-    /// Ends it in order; nothing of it may be left.
-    pub(super) fn stop(&mut self, signal: Signal) -> Result<()> {
+    /// Ends it in order; nothing of it may be left. Returns what this run of it has said.
+    pub(super) fn stop(&mut self, signal: Signal) -> Result<String> {
         self.ends_with(signal, 0)
     }
 
     /// Sends a signal, upon which it must end with this code and leave nothing.
-    pub(super) fn ends_with(&mut self, signal: Signal, code: i32) -> Result<()> {
+    pub(super) fn ends_with(&mut self, signal: Signal, code: i32) -> Result<String> {
         let mut process = self.process.take().context("it isn't running")?;
         process.signal(signal)?;
         let status = process.wait(ENDING)?;
         ensure!(status.code() == Some(code), "{status}\n{}", process.log());
         ensure!(members(process.pid())? == 0, "a process stayed");
         ensure!(!self.socket().exists(), "its socket stayed");
-        Ok(())
+        let log = process.log();
+        let said = log.get(self.said_before..).unwrap_or_default().to_owned();
+        self.said_before = log.len();
+        Ok(said)
     }
 
     /// What it has said so far.

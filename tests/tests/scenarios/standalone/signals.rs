@@ -24,7 +24,7 @@ fn an_agent_that_gets_nothing_through_ends_in_time_or_at_once() -> Result<()> {
     let mut machine = cut_off()?;
     machine.signal(Signal::INT)?;
     machine.wait_for("ending: sending what waits")?;
-    machine.ends_with(Signal::INT, 130)
+    machine.ends_with(Signal::INT, 130).map(drop)
 }
 
 #[test]
@@ -46,5 +46,5 @@ fn a_reload_that_cannot_be_had_leaves_listeners_as_they_were() -> Result<()> {
     machine.reload("reloaded: the session goes on")?;
     machine.write(point)?;
     machine.is_alone_on_its_socket()?;
-    machine.stop(Signal::TERM)
+    machine.stop(Signal::TERM).map(drop)
 }
