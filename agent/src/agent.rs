@@ -4,7 +4,12 @@
 //! wrong after the start shows in [`Agent::state`] and nowhere else. It runs on a tokio runtime of its
 //! own, whose end is the one sure way to stop Tor.
 
-use std::{panic, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    panic,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use rand::seq::IndexedRandom;
 use tokio::{
@@ -28,7 +33,7 @@ use crate::{
     pusher::FailureKind,
     session::Session,
     shutdown::Shutdown,
-    transport::Transport,
+    transport::{Connect, TorStatus, Transport},
     worker::{Shared, Stop, Worker},
 };
 
@@ -42,6 +47,8 @@ pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
     points: Points,
+    // Tor is the runtime's to keep.
+    transport: Option<Weak<dyn Connect>>,
     pub(crate) running: Option<Running>,
 }
 
@@ -136,6 +143,11 @@ impl Agent {
     /// What the agent is doing.
     pub fn state(&self) -> State {
         self.shared.seen().state
+    }
+
+    /// How far Tor in this process has come; none while it isn't needed, and with another tor.
+    pub fn tor(&self) -> Option<TorStatus> {
+        self.transport.as_ref()?.upgrade()?.tor()
     }
 
     /// What the agent has done so far.
@@ -262,7 +274,8 @@ impl AgentBuilder {
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
             let shared = Arc::new(Shared::new(State::Off(reason), None));
-            return Ok(Agent { registry, shared, points: Points::off(), running: None });
+            let (points, transport) = (Points::off(), None);
+            return Ok(Agent { registry, shared, points, transport, running: None });
         }
 
         let transport = match self.transport {
@@ -296,6 +309,7 @@ impl AgentBuilder {
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
         let (inbox, points) = Inbox::new();
+        let seen = Some(Arc::downgrade(&transport));
         let worker = Worker {
             profile: self.profile,
             deployment: self.ingest.deployment,
@@ -310,7 +324,7 @@ impl AgentBuilder {
             parcels_dropped: 0,
         };
         handle.spawn(worker.run(first, stopped));
-        Ok(Agent { registry, shared, points, running: Some(running) })
+        Ok(Agent { registry, shared, points, transport: seen, running: Some(running) })
     }
 }
 

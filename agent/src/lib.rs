@@ -52,6 +52,7 @@ mod folder;
 mod gate;
 mod life;
 mod points;
+mod probe;
 mod profile;
 mod pusher;
 mod rotation;
@@ -68,10 +69,11 @@ pub use clock::{Clock, Hands};
 pub use consent::{Consent, OffReason};
 pub use error::{Error, ErrorKind};
 pub use points::{Overflow, Points};
+pub use probe::{Probed, probe};
 pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
 pub use shutdown::Shutdown;
-pub use transport::Transport;
+pub use transport::{TorStatus, TorTrouble, Transport};
 pub use undertone_instruments::*;
 pub use undertone_wire::{
     FieldValue, Point,

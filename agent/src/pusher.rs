@@ -69,13 +69,33 @@ pub(crate) async fn push(
     hung: u32,
 ) -> Outcome {
     let limit = CONNECT_LIMIT * 2_u32.pow(hung.min(DOUBLINGS));
+    deliver(transport, endpoint, isolation, Bytes::copy_from_slice(&parcel.body(age)), limit).await
+}
+
+/// Sends a request of a push's length that holds no parcel, which a proxy answers as malformed.
+pub(crate) async fn push_nothing(
+    transport: &dyn Connect,
+    endpoint: &Endpoint,
+    isolation: Isolation,
+    limit: Duration,
+) -> Outcome {
+    let body = Bytes::from_static(&[0; request::BODY_LENGTH]);
+    deliver(transport, endpoint, isolation, body, limit).await
+}
+
+async fn deliver(
+    transport: &dyn Connect,
+    endpoint: &Endpoint,
+    isolation: Isolation,
+    body: Bytes,
+    limit: Duration,
+) -> Outcome {
     let stream = match timeout(limit, transport.connect(endpoint, isolation)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Outcome::Failed(error.into()),
         Err(_) => return Outcome::Hung(FailureKind::Tor),
     };
-    let request =
-        request::push(&endpoint.onion, Full::new(Bytes::copy_from_slice(&parcel.body(age))));
+    let request = request::push(&endpoint.onion, Full::new(body));
     match timeout(ANSWER_LIMIT, exchange(stream, request)).await {
         Ok(Ok(StatusCode::NO_CONTENT)) => Outcome::Taken,
         Ok(Ok(StatusCode::BAD_REQUEST)) => Outcome::Malformed,

@@ -69,6 +69,33 @@ impl Transport {
     }
 }
 
+/// How far Tor in this process has found its way into the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TorStatus {
+    /// In percent; at 100 it can be used.
+    pub percent: u8,
+    /// What seems to be in the way.
+    pub trouble: Option<TorTrouble>,
+}
+
+/// What seems to keep Tor from its network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TorTrouble {
+    /// There is no network.
+    Offline,
+    /// Connections are intercepted or blocked.
+    Filtered,
+    /// There is a network, but no relay answers.
+    Unreachable,
+    /// This machine's clock is wrong.
+    Clock,
+    /// The directory can't be downloaded.
+    Directory,
+    /// Something else.
+    Other,
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -114,6 +141,11 @@ pub(crate) trait Connect: Send + Sync {
 
     /// Ends the circuit of a session that is over, where there is a way to (invariant P7).
     fn end(&self, isolation: Isolation);
+
+    /// How far Tor in this process has come; none where another tor is used, or none was needed yet.
+    fn tor(&self) -> Option<TorStatus> {
+        None
+    }
 
     /// Gets ready for the first connection; how well that went shows when one is made.
     fn warm_up(&self) -> Pending<'_, ()>;

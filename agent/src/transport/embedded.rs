@@ -10,14 +10,14 @@ use std::{
 
 use arti_client::{
     ErrorKind as TorErrorKind, HasKind, StreamPrefs, TorClient, config::BoolOrAuto,
-    isolation::IsolationHelper,
+    isolation::IsolationHelper, status::BlockageKind,
 };
 use tokio::{runtime::Handle, sync::Mutex};
 use tor_proto::client::stream::{ClientDataStreamCtrl, ClientStreamCtrl};
 use undertone_tor::TorRuntime;
 use undertone_wire::endpoint::Endpoint;
 
-use super::{Connect, ConnectError, Isolation, Pending, Stream};
+use super::{Connect, ConnectError, Isolation, Pending, Stream, TorStatus, TorTrouble};
 use crate::{
     error::{Error, ErrorKind},
     folder::Claimed,
@@ -120,6 +120,23 @@ impl Connect for Embedded {
         if let Some(circuit) = last.and_then(|(_, control)| control.tunnel()) {
             circuit.terminate();
         }
+    }
+
+    fn tor(&self) -> Option<TorStatus> {
+        // While the client is being made there is nothing to tell.
+        let running = self.running.try_lock().ok()?;
+        let status = running.as_ref()?.client.bootstrap_status();
+        // A fraction from 0 to 1.
+        let percent = (status.as_frac() * 100.0) as u8;
+        let trouble = status.blocked().map(|blockage| match blockage.kind() {
+            BlockageKind::Offline => TorTrouble::Offline,
+            BlockageKind::Filtering => TorTrouble::Filtered,
+            BlockageKind::CantReachTor => TorTrouble::Unreachable,
+            BlockageKind::ClockSkewed => TorTrouble::Clock,
+            BlockageKind::CantBootstrap => TorTrouble::Directory,
+            _ => TorTrouble::Other,
+        });
+        Some(TorStatus { percent, trouble })
     }
 
     fn warm_up(&self) -> Pending<'_, ()> {

@@ -30,7 +30,7 @@ use crate::fixtures::{ARRIVAL, Sums, arrives, in_namespace, in_store, settable_f
 use program::{Host, Start, schema, sent};
 
 /// A valid address that nobody publishes on the private network.
-const NOBODY: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+pub(crate) const NOBODY: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 /// How long a program takes to end that waits for nothing, on a loaded machine.
 const PROMPTLY: Duration = Duration::from_secs(10);
 /// Long enough for what waits to be sent on a loaded machine.
@@ -88,7 +88,7 @@ fn a_program_that_exits_at_once_is_not_held_up() -> Result<()> {
 }
 
 /// How many processes of a group there are.
-fn members(group: u32) -> Result<usize> {
+pub(crate) fn members(group: u32) -> Result<usize> {
     let stats = fs::read_dir("/proc")?
         .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok());
     // After the name, which stands in brackets: state, parent, group.
@@ -268,7 +268,7 @@ fn mute_server() -> Result<u16> {
 
 /// arti's configuration of a network whose relays are behind these ports: no real ones. Patience is
 /// short, so that several pushes fail while a test waits; by default the first takes two minutes.
-fn unreachable_tor(ports: &[u16]) -> String {
+pub(crate) fn unreachable_tor(ports: &[u16]) -> String {
     let mut relays = String::new();
     for (number, port) in (1..).zip(ports) {
         let rsa: String = format!("{number:02x}").repeat(20);

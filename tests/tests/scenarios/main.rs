@@ -19,5 +19,6 @@ mod refused;
 mod restart;
 mod shared_folder;
 mod socks;
+mod standalone;
 mod wire_capture;
 mod wrong_token;

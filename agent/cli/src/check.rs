@@ -1,0 +1,120 @@
+//! What a configuration makes this machine do, in plain sentences, and what that costs a month.
+
+use std::io::{self, Write};
+
+use crate::{
+    config::{Config, ListenerConfig, Transport},
+    cost::{Cost, readable},
+    permission::permitted,
+    reporter,
+};
+
+/// As long as nobody has looked at `preview`.
+const PARCELS_A_BATCH: f64 = 1.0;
+
+/// Writes it.
+pub(crate) fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let files: Vec<String> = config.files.iter().map(|file| file.display().to_string()).collect();
+    writeln!(out, "The configuration is valid: {}.", files.join(", "))?;
+    match permitted(config) {
+        Ok(_) => writeln!(out, "Consent is given. `undertone run` will")?,
+        Err(silence) => writeln!(out, "For now {silence}. Otherwise `undertone run` would")?,
+    }
+    for sentence in sentences(config) {
+        writeln!(out, "- {sentence};")?;
+    }
+    writeln!(out, "- write to nothing else, and open no other port.")?;
+    write_cost(config, out)
+}
+
+fn sentences(config: &Config) -> Vec<String> {
+    let mut sentences = Vec::new();
+    let parts: Vec<&str> = config.host.collect.iter().map(|part| part.name()).collect();
+    sentences.push(if parts.is_empty() {
+        "read nothing from this machine itself".to_owned()
+    } else {
+        let seconds = config.host.interval.as_secs_f64();
+        format!("read {} of this machine every {seconds} s", parts.join(", "))
+    });
+    for listener in &config.listeners {
+        let who = match listener {
+            ListenerConfig::Unix(_) => "from programs of this user",
+            ListenerConfig::Tcp { .. } => "from programs on this machine that know the token",
+        };
+        sentences.push(format!("take line protocol on {listener}, {who}"));
+    }
+    sentences.push(match &config.alias {
+        Some(alias) => format!("mark every point with the tag host={alias}"),
+        None => "add no name of this machine to its points".to_owned(),
+    });
+    let agent = &config.agent;
+    let to = match &agent.ingest {
+        Some(ingest) => {
+            let onion = ingest.endpoints.first().map_or("", |endpoint| endpoint.onion.as_str());
+            let begin: String = onion.chars().take(8).collect();
+            match ingest.endpoints.len() {
+                1 => format!("the onion service {begin}…"),
+                many => format!("one of {many} onion services ({begin}… and others)"),
+            }
+        }
+        None => "an onion service that isn't named yet (`ingest`)".to_owned(),
+    };
+    let push = agent.push_every.as_secs_f64();
+    sentences.push(format!(
+        "push to {to}, about every {push} s at random times, whether there is something to say or \
+         not"
+    ));
+    sentences.push(match &agent.transport {
+        Transport::Embedded(tor) if tor.is_empty() => format!(
+            "run a Tor in its own process, whose state is kept in {}",
+            agent.data_dir.display()
+        ),
+        Transport::Embedded(_) => {
+            // arti, asked for its opinion, would open a socket to the system's name service.
+            let checked = if permitted(config).is_ok() { "" } else { " (not checked yet)" };
+            format!(
+                "run a Tor in its own process, with the settings under [tor]{checked}, whose state \
+                 is kept in {}",
+                agent.data_dir.display()
+            )
+        }
+        Transport::Socks(address) => format!("use the tor that runs at {address}, and no disk"),
+    });
+    let namespace = &agent.namespace;
+    sentences.push(format!(
+        "send what was measured as it is, with its times: the proxy must admit the open schema \
+         `{namespace}` (`undertone schema export`)"
+    ));
+    sentences
+}
+
+fn write_cost(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let agent = &config.agent;
+    let tor_here = matches!(agent.transport, Transport::Embedded(_));
+    let slot_mean = reporter::slot_mean(agent.push_every);
+    let cost = Cost::monthly(agent.push_every, slot_mean, PARCELS_A_BATCH, tor_here);
+    let (cut, slot) = (agent.push_every.as_secs_f64(), slot_mean.as_secs_f64());
+    writeln!(out, "\nTraffic a month, to and from the first Tor relay:")?;
+    let own = readable(cost.own);
+    writeln!(out, "  own pushes  {own:>8}  a batch every {cut} s, 6.8 kB for each parcel")?;
+    let chaff = readable(cost.chaff);
+    writeln!(
+        out,
+        "  chaff       {chaff:>8}  the same size with nothing in it: one with each batch,"
+    )?;
+    writeln!(out, "                        and at times (every {slot:.2} s) when nothing waits")?;
+    match cost.idle {
+        Some(idle) => {
+            let idle = readable(idle);
+            writeln!(out, "  idle Tor    {idle:>8}  24 kB a minute, with arti's own settings")?;
+        }
+        None => writeln!(out, "  idle Tor           –  that of the tor that runs already")?,
+    }
+    writeln!(out, "  together    {:>8}", readable(cost.total()))?;
+    writeln!(
+        out,
+        "Assumed: 30 days; what is measured between two batches fits into one parcel (`undertone \
+         preview`\nsays into how many it fits); circuits last; 6.8 kB and 24 kB are TCP bytes \
+         to the guard."
+    )
+}

@@ -1,0 +1,187 @@
+//! The command line.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    check,
+    config::{Config, ConfigError, DEFAULT_PATH, EXAMPLE},
+    doctor,
+    permission::Silence,
+    preview, reporter, run,
+};
+
+/// Reports on this machine through Tor to an ingest side of yours. Does nothing without consent.
+#[derive(Debug, Parser)]
+#[command(name = "undertone", version, after_help = MORE)]
+pub struct Command {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    action: Action,
+}
+
+const MORE: &str = "\
+Examples:
+  undertone config example > undertone.toml            a configuration to begin with
+  undertone --config undertone.toml check              what it would do, and what it would cost
+  undertone --config undertone.toml preview            what would go out now
+  undertone --config undertone.toml doctor             what is in the way
+  undertone --config undertone.toml schema export > fleet.toml
+  undertone-ingest-proxy schema add fleet.toml         on the machine of the proxy
+  undertone --config undertone.toml run                until Ctrl-C
+
+Signals, while it runs:
+  SIGHUP           reads the configuration again; an invalid one changes nothing
+  SIGINT, SIGTERM  send what waits and end within 10 s; a second one ends at once
+
+Exit codes:
+  0    done
+  1    it failed, or the doctor found something
+  2    the configuration or the command line is wrong
+  3    nothing was done, for want of consent or since DO_NOT_TRACK is set
+  130  ended at once by a second signal";
+
+#[derive(Debug, Args)]
+struct Place {
+    /// Configuration file (TOML); conf.d/*.toml beside it are part of it
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Report until Ctrl-C or SIGTERM
+    Run,
+    /// Show what would go out now; reads twice over one interval, sends nothing, touches no network
+    #[command(after_help = PREVIEW)]
+    Preview {
+        /// Print line protocol instead of a table
+        #[arg(long)]
+        raw: bool,
+    },
+    /// Check the configuration; say what it makes this machine do, and what that costs a month
+    #[command(after_help = CHECK)]
+    Check,
+    /// Look for what is in the way, from consent to the proxy; sends nothing that was measured
+    #[command(after_help = DOCTOR)]
+    Doctor {
+        /// Leave out what needs the network
+        #[arg(long)]
+        offline: bool,
+    },
+    /// What the proxy must admit
+    #[command(subcommand)]
+    Schema(SchemaAction),
+    /// About the configuration
+    #[command(subcommand)]
+    Config(ConfigAction),
+}
+
+const PREVIEW: &str = "\
+Examples:
+  undertone preview
+  undertone preview --raw | wc -l";
+const CHECK: &str = "\
+Examples:
+  undertone check && systemctl reload undertone
+
+Exits with 2, naming file, line and key, if the configuration is wrong.";
+const DOCTOR: &str = "\
+Examples:
+  undertone doctor
+  undertone doctor --offline
+
+Exits with 1 if anything fails.";
+
+#[derive(Debug, Subcommand)]
+enum SchemaAction {
+    /// Print the schema as TOML, for `undertone-ingest-proxy schema add`
+    #[command(after_help = "Examples:\n  undertone schema export > fleet.toml")]
+    Export,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigAction {
+    /// Print the commented example, which has every key with its default
+    #[command(after_help = "Examples:\n  undertone config example > undertone.toml")]
+    Example,
+}
+
+/// How it ended. The numbers stand in `--help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// 0.
+    Done,
+    /// 1.
+    Failed,
+    /// 2.
+    Configuration,
+    /// 3.
+    Silent,
+    /// 130.
+    AtOnce,
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Configuration => 2,
+            Self::Silent => 3,
+            Self::AtOnce => 130,
+        }
+    }
+}
+
+impl Command {
+    /// Does what was asked for, and tells of what went wrong.
+    pub fn run(self) -> ExitCode {
+        let exit = self.act().unwrap_or_else(|error| {
+            if error.downcast_ref::<io::Error>().is_some_and(is_broken_pipe) {
+                // Whoever reads has read enough.
+                return Exit::Done;
+            }
+            let _ = writeln!(io::stderr(), "undertone: {error:#}");
+            if error.is::<ConfigError>() {
+                Exit::Configuration
+            } else if error.is::<Silence>() {
+                Exit::Silent
+            } else {
+                Exit::Failed
+            }
+        });
+        ExitCode::from(exit.code())
+    }
+
+    fn act(self) -> anyhow::Result<Exit> {
+        let path = self.place.config;
+        let mut out = io::stdout().lock();
+        match self.action {
+            Action::Run => {
+                drop(out);
+                return run::run(&path);
+            }
+            Action::Preview { raw } => preview::preview(&Config::load(&path)?, raw, &mut out)?,
+            Action::Check => check::check(&Config::load(&path)?, &mut out)?,
+            Action::Doctor { offline } => return doctor::doctor(&path, offline, &mut out),
+            Action::Schema(SchemaAction::Export) => {
+                let config = Config::load(&path)?;
+                write!(out, "{}", reporter::schema(&config.agent)?.to_toml())?;
+            }
+            Action::Config(ConfigAction::Example) => write!(out, "{EXAMPLE}")?,
+        }
+        out.flush()?;
+        Ok(Exit::Done)
+    }
+}
+
+fn is_broken_pipe(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
