@@ -54,9 +54,8 @@ struct Failures {
 }
 
 impl<'a> Life<'a> {
-    /// Begins a session's life: instruments count from zero.
+    /// Begins a session's life.
     pub(crate) fn begin(worker: &'a mut Worker, session: Session, end: Option<Moment>) -> Self {
-        worker.registry.reset();
         let schedule = Schedule::new(
             worker.clock.now(),
             worker.interval,

@@ -102,6 +102,9 @@ impl Worker {
             self.shared
                 .change(|seen| (seen.state, seen.session) = (State::Bootstrapping, Some(id)));
             let end = self.clock.now() + rotation.life(&mut randomness);
+            // What was counted in the silence, or in the session before, is not this one's. Without
+            // rotation, what a host counts right after the start is not lost.
+            self.registry.reset();
             if let Some(stop) = Life::begin(self, session, Some(end)).run(stop).await {
                 return stop;
             }

@@ -22,7 +22,7 @@ use undertone_wire::{
 use crate::{
     front::Circuit,
     queue::{self, Queue},
-    schemas::Schemas,
+    schemas::{CurrentSchemas, Schemas},
 };
 
 /// A point can't claim to be older than the oldest parcel.
@@ -45,14 +45,14 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Admission {
     deployment: DeploymentId,
-    schemas: Schemas,
+    schemas: CurrentSchemas,
     queue: Queue,
     malformed: AtomicU64,
     undecided: AtomicU64,
 }
 
 impl Admission {
-    pub(crate) fn new(deployment: DeploymentId, schemas: Schemas, queue: Queue) -> Self {
+    pub(crate) fn new(deployment: DeploymentId, schemas: CurrentSchemas, queue: Queue) -> Self {
         Self {
             deployment,
             schemas,
@@ -104,11 +104,11 @@ impl Admission {
 
     /// What is stored of a verified parcel.
     fn check(&self, unsealed: &Unsealed, points: Vec<Point>, now: SystemTime) -> queue::Admission {
-        let session = unsealed.session.id();
+        let (session, schemas) = (unsealed.session.id(), self.schemas.now());
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut admitted = Vec::with_capacity(points.len());
         for point in points {
-            match read(point, &self.schemas, session, unsealed.age, now) {
+            match read(point, &schemas, session, unsealed.age, now) {
                 Ok(point) => admitted.push(point),
                 Err(reason) => *refused.entry(reason).or_default() += 1,
             }
@@ -223,7 +223,7 @@ mod tests {
                 .unwrap(),
             );
             let deployment = DeploymentId::from([9; 32]);
-            let admission = Admission::new(deployment, schemas, queue.clone());
+            let admission = Admission::new(deployment, schemas.into(), queue.clone());
             let session = SessionKey::from_seed(&[1; 32]);
             Self { admission, queue, session, circuit: Circuit::default(), _folder: folder }
         }
@@ -288,7 +288,9 @@ mod tests {
         let points = [load(now), load(now + hour), load(now - 49 * hour), hits(1, 0)];
         assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
         assert_eq!(fixture.stored().await.len(), 1);
-        fixture.admission.schemas.insert(Schema::open("fleet").unwrap());
+        let mut schemas = (*fixture.admission.schemas.now()).clone();
+        schemas.insert(Schema::open("fleet").unwrap());
+        fixture.admission.schemas = schemas.into();
         assert_eq!(fixture.send(&fixture.parcel(2, &points)).await, Verdict::Taken);
         let stored = fixture.stored().await;
         assert_eq!(stored[1], load(now).tag("session", fixture.session.id().to_string()));

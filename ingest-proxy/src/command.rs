@@ -79,7 +79,7 @@ enum Action {
 
 #[derive(Subcommand)]
 enum SchemaAction {
-    /// Check a schema file and admit what it declares; takes effect when the proxy starts
+    /// Check a schema file and admit what it declares; a proxy that runs follows within seconds
     Add {
         /// The file (TOML)
         file: PathBuf,

@@ -26,6 +26,6 @@ pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
 pub use route::Route;
-pub use schemas::Schemas;
+pub use schemas::{CurrentSchemas, Schemas};
 pub use sqlite::{StorageError, StorageErrorKind, WallClock};
 pub use transfer::{Transferred, transfer};

@@ -1,6 +1,6 @@
 //! The whole proxy: opened, which migrates and checks and publishes nothing, then started.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::watch,
@@ -19,7 +19,7 @@ use crate::{
     page::Page,
     queue::Queue,
     route::Route,
-    schemas::Schemas,
+    schemas::{CurrentSchemas, Schemas},
     sink::{
         Sink, SinkError, embedded::Embedded, influxdb1::InfluxDb1, influxdb2::InfluxDb2,
         influxdb3::InfluxDb3,
@@ -36,6 +36,8 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub struct OpenProxy {
     front: Front,
     ingest: Ingest,
+    data_dir: PathBuf,
+    schemas: CurrentSchemas,
     queue: Queue,
     admission: Arc<Admission>,
     writers: Vec<Writer>,
@@ -62,7 +64,8 @@ impl OpenProxy {
     /// With the kind of what can't be opened.
     pub async fn open(config: Config) -> Result<Self, Error> {
         let folder = &config.data_dir;
-        let schemas = Schemas::load(folder)?;
+        let schemas = CurrentSchemas::from(Schemas::load(folder)?);
+        let now = schemas.now();
         let queue_limit_bytes = config.queue.bytes;
         let store_limit_bytes = config.sinks.iter().find_map(|sink| match &sink.target {
             Target::Embedded(limits) => Some(limits.bytes),
@@ -77,10 +80,10 @@ impl OpenProxy {
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
         // After the queue, which no two proxies have open.
         let front = Front::open(&config).await?;
-        let (mut writers, mut homeless) = (Vec::new(), schemas.iter().collect::<Vec<_>>());
+        let (mut writers, mut homeless) = (Vec::new(), now.iter().collect::<Vec<_>>());
         for sink in config.sinks {
             let opened = open_sink(folder, &sink)?;
-            let route = Route::new(sink.namespaces, &schemas);
+            let route = Route::new(sink.namespaces, schemas.clone());
             for namespace in route.unknown() {
                 tracing::warn!(sink = sink.name, namespace, "a sink's namespace has no schema");
             }
@@ -96,7 +99,8 @@ impl OpenProxy {
             );
         }
         let ingest = ingest(front.address().clone(), config.deployment);
-        let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));
+        let admission = Admission::new(ingest.deployment, schemas.clone(), queue.clone());
+        let admission = Arc::new(admission);
         let health = match config.health {
             Some(address) => Some(Health::bind(address).await?),
             None => None,
@@ -111,7 +115,8 @@ impl OpenProxy {
             )?),
             _ => None,
         };
-        Ok(Self { front, ingest, queue, admission, writers, health, page })
+        let data_dir = folder.clone();
+        Ok(Self { front, ingest, data_dir, schemas, queue, admission, writers, health, page })
     }
 
     /// Where the operator page will be, with the token that lets its reader in; none if it is off.
@@ -146,6 +151,7 @@ impl OpenProxy {
             };
             writers.spawn(health.serve(report, self.page, writers_stopped.clone()));
         }
+        writers.spawn(self.schemas.follow(self.data_dir, writers_stopped.clone()));
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));
         }

@@ -1,31 +1,20 @@
 //! Which points a sink gets: those of the namespaces that its configuration names, or all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use crate::schemas::Schemas;
+use crate::schemas::CurrentSchemas;
 
 /// A sink's namespaces, and whose each measurement is.
 #[derive(Debug, Clone, Default)]
 pub struct Route {
     namespaces: Option<BTreeSet<String>>,
-    owners: BTreeMap<String, String>,
-    /// Whose everything is that no schema declares.
-    open: Option<String>,
+    schemas: CurrentSchemas,
 }
 
 impl Route {
     /// The route of a sink that is given these namespaces; `None`: all.
-    pub fn new(namespaces: Option<BTreeSet<String>>, schemas: &Schemas) -> Self {
-        let mut owners = BTreeMap::new();
-        if namespaces.is_some() {
-            for schema in schemas.iter() {
-                for (name, _) in schema.measurements() {
-                    owners.insert(name.to_owned(), schema.namespace().to_owned());
-                }
-            }
-        }
-        let open = schemas.open().map(|schema| schema.namespace().to_owned());
-        Self { namespaces, owners, open }
+    pub fn new(namespaces: Option<BTreeSet<String>>, schemas: CurrentSchemas) -> Self {
+        Self { namespaces, schemas }
     }
 
     /// Whether points of this measurement go there.
@@ -34,8 +23,9 @@ impl Route {
     /// beginning.
     pub fn takes(&self, measurement: &str) -> bool {
         let Some(namespaces) = &self.namespaces else { return true };
-        match self.owners.get(measurement).or(self.open.as_ref()) {
-            Some(owner) => namespaces.contains(owner),
+        let schemas = self.schemas.now();
+        match schemas.of(measurement).or_else(|| schemas.open()) {
+            Some(schema) => namespaces.contains(schema.namespace()),
             None => namespaces.iter().any(|namespace| {
                 let rest = measurement.strip_prefix(namespace.as_str());
                 rest.is_some_and(|rest| rest.starts_with('.'))
@@ -49,11 +39,11 @@ impl Route {
     }
 
     /// Those of its namespaces that no schema has: misspelt, or not added yet.
-    pub fn unknown(&self) -> impl Iterator<Item = &str> {
-        let known = self.owners.values().chain(&self.open).map(String::as_str);
-        let known: BTreeSet<&str> = known.collect();
+    pub fn unknown(&self) -> Vec<&str> {
+        let schemas = self.schemas.now();
+        let known: BTreeSet<&str> = schemas.iter().map(|schema| schema.namespace()).collect();
         let namespaces = self.namespaces.iter().flatten().map(String::as_str);
-        namespaces.filter(move |namespace| !known.contains(namespace))
+        namespaces.filter(|namespace| !known.contains(namespace)).collect()
     }
 }
 
@@ -62,6 +52,7 @@ mod tests {
     use undertone_wire::schema::Schema;
 
     use super::*;
+    use crate::schemas::Schemas;
 
     #[test]
     fn a_point_goes_where_its_namespace_is_named() {
@@ -76,7 +67,7 @@ mod tests {
         let declared = schemas.clone();
         let of = |names: &[&str]| {
             let names = names.iter().map(|&name| name.to_owned()).collect();
-            Route::new(Some(names), &declared)
+            Route::new(Some(names), declared.clone().into())
         };
         for (names, taken) in [
             (&["a"][..], [true, false, false, true, false]),
@@ -89,15 +80,15 @@ mod tests {
                 ["a.x.y.count", "a.x.z.count", "b.x.count", "a.x.gone.count", "ab.x.count"];
             assert_eq!(measurements.map(|name| route.takes(name)), taken, "{names:?}");
         }
-        assert!(Route::new(None, &schemas).takes("anything"));
+        assert!(Route::new(None, schemas.clone().into()).takes("anything"));
         assert!(of(&["a"]).takes_namespace("a") && !of(&["a"]).takes_namespace("a.x"));
-        assert!(Route::new(None, &schemas).takes_namespace("a"));
-        assert_eq!(of(&["a", "c"]).unknown().collect::<Vec<_>>(), ["c"]);
-        assert_eq!(Route::new(None, &schemas).unknown().count(), 0);
+        assert!(Route::new(None, schemas.clone().into()).takes_namespace("a"));
+        assert_eq!(of(&["a", "c"]).unknown(), ["c"]);
+        assert_eq!(Route::new(None, schemas.clone().into()).unknown().len(), 0);
 
         schemas.insert(Schema::open("fleet").unwrap());
-        let route = |name: &str| Route::new(Some([name.to_owned()].into()), &schemas);
+        let route = |name: &str| Route::new(Some([name.to_owned()].into()), schemas.clone().into());
         assert!(route("fleet").takes("cpu") && !route("a").takes("cpu"));
-        assert!(!route("fleet").takes("b.x.count") && route("fleet").unknown().count() == 0);
+        assert!(!route("fleet").takes("b.x.count") && route("fleet").unknown().is_empty());
     }
 }

@@ -4,21 +4,74 @@ use std::{
     collections::BTreeMap,
     fs,
     io::ErrorKind as IoErrorKind,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
 };
 
+use tokio::{sync::watch, time::sleep};
 use undertone_wire::schema::{Schema, SchemaError};
 
 use crate::{
     error::{Error, ErrorKind},
     sqlite::make_private_folder,
+    writer::stopped,
 };
 
 const FOLDER: &str = "schemas";
+/// Between two looks whether a schema was added.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// All schemas, by namespace.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Schemas(BTreeMap<String, Schema>);
+
+/// The schemas that are admitted now. Clones see the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct CurrentSchemas(Arc<RwLock<Arc<Schemas>>>);
+
+impl CurrentSchemas {
+    /// Those of now. What holds them sees no change.
+    pub fn now(&self) -> Arc<Schemas> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, schemas: Schemas) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schemas);
+    }
+
+    /// Follows what is added to a data folder until `stop` says so. Damaged files change nothing.
+    pub(crate) async fn follow(self, data_dir: PathBuf, mut stop: watch::Receiver<bool>) {
+        // What was added while this proxy opened is looked at, too.
+        let mut seen = None;
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => return,
+                () = sleep(LOOK) => {}
+            }
+            let now = Some(files(&data_dir));
+            if now == seen {
+                continue;
+            }
+            seen = now;
+            match Schemas::load(&data_dir) {
+                Ok(schemas) if schemas == *self.now() => {}
+                Ok(schemas) => {
+                    tracing::info!("schemas changed: {} namespaces are admitted", schemas.0.len());
+                    self.replace(schemas);
+                }
+                Err(error) => tracing::error!("schemas changed, and the old ones stay: {error:#}"),
+            }
+        }
+    }
+}
+
+impl From<Schemas> for CurrentSchemas {
+    fn from(schemas: Schemas) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(schemas))))
+    }
+}
 
 impl Schemas {
     /// Reads those that were added to a data folder.
@@ -100,6 +153,19 @@ impl Schemas {
     }
 }
 
+/// By what a changed file is known: a file that takes another's place has another inode.
+type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
+
+/// The files in the folder of schemas; none where it can't be read.
+fn files(data_dir: &Path) -> Seen {
+    let entries = fs::read_dir(data_dir.join(FOLDER)).into_iter().flatten().flatten();
+    let seen = entries.filter_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        Some((entry.path(), (metadata.ino(), metadata.modified().ok())))
+    });
+    seen.collect()
+}
+
 fn read(path: &Path) -> Result<Schema, Error> {
     let text = fs::read_to_string(path).map_err(|error| cannot("read", path).because(error))?;
     Schema::from_toml(&text).map_err(|error: SchemaError| {
@@ -127,6 +193,35 @@ mod tests {
             let intervals: Vec<u64> = loaded.iter().map(|s| s.interval().as_secs()).collect();
             assert_eq!(intervals, [interval]);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_proxy_follows_what_is_added_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let current = CurrentSchemas::default();
+        let stop = watch::Sender::new(false);
+        let following =
+            tokio::spawn(current.clone().follow(folder.path().to_owned(), stop.subscribe()));
+        let file = folder.path().join("my.toml");
+        let count = async |wanted: usize| {
+            for _ in 0..10 {
+                sleep(LOOK).await;
+            }
+            assert_eq!(current.now().iter().count(), wanted);
+        };
+        for (number, namespace) in [(1, "a"), (2, "b")] {
+            fs::write(&file, format!("namespace = \"{namespace}\"\n")).unwrap();
+            Schemas::add(folder.path(), &file).unwrap();
+            count(number).await;
+        }
+        fs::write(folder.path().join(FOLDER).join("c.toml"), "damaged").unwrap();
+        sleep(3 * LOOK).await;
+        assert_eq!(current.now().iter().count(), 2);
+        fs::remove_file(folder.path().join(FOLDER).join("c.toml")).unwrap();
+        fs::remove_file(folder.path().join(FOLDER).join("a.toml")).unwrap();
+        count(1).await;
+        stop.send_replace(true);
+        following.await.unwrap();
     }
 
     #[test]

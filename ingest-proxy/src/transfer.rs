@@ -51,7 +51,7 @@ pub async fn transfer(
         return Err(Error::new(ErrorKind::Configuration, what));
     }
     let sink = open_sink(&config.data_dir, chosen)?;
-    let route = Route::new(chosen.namespaces.clone(), &Schemas::load(&config.data_dir)?);
+    let route = Route::new(chosen.namespaces.clone(), Schemas::load(&config.data_dir)?.into());
 
     let (batches, mut waiting) = mpsc::channel(BATCHES_WAITING);
     let folder = config.data_dir.clone();

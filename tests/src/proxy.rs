@@ -82,7 +82,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Adds a schema. Takes effect at the next start.
+    /// Adds a schema. A proxy that runs follows within seconds.
     pub fn add_schema(&self, toml: &str) -> Result<()> {
         let file = self.folder.join("schema.toml");
         fs::write(&file, toml)?;

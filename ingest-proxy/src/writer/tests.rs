@@ -225,7 +225,7 @@ async fn a_sink_gets_its_namespaces_alone_and_is_not_behind_for_the_others() {
     }
     let route = |namespaces: &[&str]| {
         let namespaces = namespaces.iter().map(|&namespace| namespace.to_owned()).collect();
-        Route::new(Some(namespaces), &crate::schemas::Schemas::default())
+        Route::new(Some(namespaces), crate::schemas::CurrentSchemas::default())
     };
     let mut tasks = Vec::new();
     for (name, route, taken) in [
