@@ -1,12 +1,14 @@
 //! The command line.
 
+mod store;
+
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -14,9 +16,8 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 use undertone_ingest_proxy::{
-    Config, OpenProxy, Proxy, Schemas,
+    Config, OpenProxy, Proxy, Schemas, ask_health,
     front::{FrontKind, Progress},
-    sink::embedded,
 };
 
 /// How long the end may take: what is queued is written if that is possible, and else kept.
@@ -56,11 +57,24 @@ enum Action {
     Run,
     /// Print what agents are given to report here; makes the identity if there is none
     Address,
+    /// Ask the proxy that runs how it is doing; exit code 1 unless all is well
+    Health,
     /// Which measurements are admitted
     #[command(subcommand)]
     Schema(SchemaAction),
-    /// Print the embedded store as line protocol
-    Export,
+    /// Print some of the embedded store
+    Query(store::Query),
+    /// Print the embedded store as line protocol, or write it to a sink
+    Export {
+        /// The sink's name in the configuration
+        #[arg(long, value_name = "NAME")]
+        to: Option<String>,
+    },
+    /// Copy the embedded store to a new file, also while the proxy runs
+    Backup {
+        /// The file, which must not exist
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -103,6 +117,7 @@ impl Command {
                 println!("{}", Proxy::identity(&config)?);
                 Ok(())
             }
+            Action::Health => health(config),
             Action::Schema(SchemaAction::Add { file }) => {
                 let (schema, place) = Schemas::add(&config.data_dir, &file)?;
                 let count = schema.measurements().count();
@@ -110,11 +125,10 @@ impl Command {
                 Ok(())
             }
             Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
-            Action::Export => {
-                let mut out = io::BufWriter::new(io::stdout().lock());
-                embedded::export(&config.data_dir, &mut out)?;
-                Ok(out.flush()?)
-            }
+            Action::Query(query) => store::query(&config.data_dir, query),
+            Action::Export { to: None } => store::print(&config.data_dir),
+            Action::Export { to: Some(sink) } => store::export(config, &sink),
+            Action::Backup { file } => store::backup(&config.data_dir, &file),
         }
     }
 }
@@ -125,6 +139,9 @@ async fn run(config: Config) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
     let mut hangup = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
     let proxy = OpenProxy::open(config).await?;
+    if let Some(url) = proxy.page_url() {
+        eprintln!("Operator page: {url}");
+    }
     println!("{}", proxy.ingest());
     let mut proxy = proxy.start();
     let progress = proxy.progress();
@@ -137,6 +154,15 @@ async fn run(config: Config) -> Result<()> {
     };
     proxy.shutdown(SHUTDOWN_LIMIT).await;
     ended
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn health(config: Config) -> Result<()> {
+    let address = config.health.context("`health` is \"off\" in the configuration")?;
+    let answer = ask_health(address).await?;
+    print!("{}", answer.page);
+    ensure!(answer.well, "not all is well");
+    Ok(())
 }
 
 /// Tells how the front comes up, for ever.

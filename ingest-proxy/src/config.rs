@@ -1,6 +1,9 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
 mod front;
+mod sink;
+#[cfg(test)]
+mod tests;
 
 use std::{
     fs,
@@ -17,18 +20,22 @@ pub use self::front::{FrontConfig, UnixFront};
 use crate::{
     error::{Error, ErrorKind},
     queue::QueueLimits,
-    sink::{embedded::EmbeddedLimits, influxdb2::InfluxDb2Config},
+    sink::embedded::EmbeddedLimits,
 };
+use sink::RawSink;
+pub use sink::{SinkConfig, Target};
 
 /// Everything that a proxy is told.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Keys, queue, schemas and the embedded store; made with mode 0700.
     pub data_dir: PathBuf,
-    /// Where `/health` and `/metrics` are; none: nowhere. A loopback address.
+    /// Where `/health`, `/metrics` and the operator page are; none: nowhere. A loopback address.
     pub health: Option<SocketAddr>,
     /// How agents reach it; an onion service of its own unless set.
     pub front: FrontConfig,
+    /// Whether there is an operator page.
+    pub page: bool,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
     /// Bounds of the queue.
@@ -39,31 +46,13 @@ pub struct Config {
     pub tor: String,
 }
 
-/// A sink and what it is called.
-#[derive(Debug, Clone)]
-pub struct SinkConfig {
-    /// Its name, unique; the queue remembers its position under it.
-    pub name: String,
-    /// What it is.
-    pub target: Target,
-}
-
-/// The kinds of sinks.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Target {
-    /// A file in the data folder.
-    Embedded(EmbeddedLimits),
-    /// InfluxDB 2.
-    InfluxDb2(InfluxDb2Config),
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawConfig {
     data_dir: Option<PathBuf>,
     health: Option<toml::Spanned<String>>,
     front: Option<toml::Spanned<front::RawFront>>,
+    page: Option<toml::Spanned<String>>,
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     queue: RawQueue,
@@ -79,24 +68,19 @@ struct RawQueue {
     max_age_hours: Option<NonZeroU32>,
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-enum RawSink {
-    Embedded { name: String, max_bytes: Option<NonZeroU64>, max_age_days: Option<NonZeroU32> },
-    InfluxDb2 { name: String, url: String, org: String, bucket: String, token_file: PathBuf },
-}
-
 impl Config {
     /// The defaults, with everything in `data_dir`.
     pub fn in_folder(data_dir: impl Into<PathBuf>) -> Self {
         let store = SinkConfig {
             name: "store".to_owned(),
+            namespaces: None,
             target: Target::Embedded(EmbeddedLimits::default()),
         };
         Self {
             data_dir: data_dir.into(),
             health: Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9790).into()),
             front: FrontConfig::Onion,
+            page: true,
             deployment: None,
             queue: QueueLimits::default(),
             sinks: vec![store],
@@ -143,6 +127,17 @@ impl Config {
             config.front =
                 front::checked(front, folder).map_err(|(key, span, what)| at(key, span, what))?;
         }
+        if let Some(page) = raw.page {
+            config.page = match (page.get_ref().as_str(), config.health) {
+                ("off", _) => false,
+                ("on", Some(_)) => true,
+                ("on", None) => {
+                    let what = "it is served at `health`, which is off".to_owned();
+                    return Err(at("page", page.span(), what));
+                }
+                _ => return Err(at("page", page.span(), "\"on\" or \"off\"".to_owned())),
+            };
+        }
         if let Some(deployment) = raw.deployment {
             let parsed = deployment.get_ref().parse();
             config.deployment =
@@ -161,24 +156,17 @@ impl Config {
         }
         for sink in raw.sinks {
             let span = sink.span();
-            let sink = sink
-                .into_inner()
-                .checked(folder)
-                .map_err(|(key, what)| at(key, span.clone(), what))?;
-            let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            if sink.name.is_empty() || !sink.name.chars().all(plain) {
-                return Err(at("name", span, "letters, digits, - and _".to_owned()));
-            }
+            let at = |key: &str, what: String| {
+                let start = key_of_table(text, span.start, key);
+                at(key, start..start, what)
+            };
+            let sink = sink.into_inner().checked(folder).map_err(|(key, what)| at(key, what))?;
             let embedded = |sink: &SinkConfig| matches!(sink.target, Target::Embedded(_));
             if embedded(&sink) && config.sinks.iter().any(embedded) {
-                return Err(at("type", span, "there is one embedded store".to_owned()));
+                return Err(at("type", "there is one embedded store".to_owned()));
             }
             if config.sinks.iter().any(|other| other.name == sink.name) {
-                return Err(at(
-                    "name",
-                    span,
-                    format!("{:?} is the name of another sink", sink.name),
-                ));
+                return Err(at("name", format!("{:?} is the name of another sink", sink.name)));
             }
             config.sinks.push(sink);
         }
@@ -193,72 +181,20 @@ impl Config {
     }
 }
 
-impl RawSink {
-    fn checked(self, folder: &Path) -> Result<SinkConfig, (&'static str, String)> {
-        match self {
-            Self::Embedded { name, max_bytes, max_age_days } => {
-                let mut limits = EmbeddedLimits::default();
-                limits.bytes = max_bytes.map_or(limits.bytes, NonZeroU64::get);
-                if let Some(days) = max_age_days {
-                    limits.age = Duration::from_secs(u64::from(days.get()) * 24 * 3_600);
-                }
-                Ok(SinkConfig { name, target: Target::Embedded(limits) })
-            }
-            Self::InfluxDb2 { name, url, org, bucket, token_file } => {
-                let path = folder.join(token_file);
-                let token = fs::read_to_string(&path)
-                    .map_err(|error| ("token_file", format!("{}: {error}", path.display())))?;
-                let token = token.trim().to_owned();
-                let target = Target::InfluxDb2(InfluxDb2Config { url, org, bucket, token });
-                Ok(SinkConfig { name, target })
-            }
+/// Where a key stands in the table that begins at `start`; the table's own place if it isn't there.
+///
+/// Tables that differ by their `type` lose the places of their keys while they are read.
+fn key_of_table(text: &str, start: usize, key: &str) -> usize {
+    let mut at = start;
+    for (number, line) in text[start..].split_inclusive('\n').enumerate() {
+        let trimmed = line.trim_start();
+        if number > 0 && trimmed.starts_with('[') {
+            break;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("/etc/undertone"))
-    }
-
-    #[test]
-    fn nothing_need_be_set() {
-        let config = parse("").unwrap();
-        assert_eq!(config.data_dir, Path::new("/etc/undertone/undertone-ingest"));
-        assert!(matches!(
-            config.sinks.as_slice(),
-            [SinkConfig { target: Target::Embedded(_), .. }]
-        ));
-    }
-
-    #[test]
-    fn mistakes_name_line_and_key() {
-        let two = "[[sink]]\nname = \"a\"\ntype = \"embedded\"\n\n[[sink]]\nname = \"b\"\ntype = \"embedded\"\n";
-        let influx = "[[sink]]\nname = \"a\"\ntype = \"influxdb2\"\nurl = \"http://x\"\norg = \"o\"\n\
-                      bucket = \"b\"\ntoken_file = \"nowhere\"\n";
-        for (text, line, key) in [
-            ("\nhealth = \"0.0.0.0:80\"", "line 2", "`health`"),
-            ("deployment = \"abc\"", "line 1", "`deployment`"),
-            ("\n\nport = 80", "line 3", "`port`"),
-            ("[queue]\nmax_bytes = -1", "line 2", "max_bytes"),
-            (two, "line 5", "`type`"),
-            (&two.replace("\"a\"", "\"a b\""), "line 1", "`name`"),
-            ("[queue]\nmax_age_hours = 0", "line 2", "max_age_hours"),
-            ("[front]\ntype = \"unix\"", "line 1", "`path`"),
-            ("\n[tor.channel]\npadding = \"none\"\n[front]\ntype = \"x\"", "line 5", "`type`"),
-            (influx, "line 1", "`token_file`"),
-        ] {
-            let error = parse(text).unwrap_err();
-            assert!(error.contains(line) && error.contains(key), "{text}\n→ {error}");
+        if trimmed.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('=')) {
+            return at;
         }
+        at += line.len();
     }
-
-    #[test]
-    fn what_is_under_tor_goes_to_arti_as_it_is() {
-        let config = parse("[tor.channel]\npadding = \"reduced\"\n").unwrap();
-        assert_eq!(config.tor, "[channel]\npadding = \"reduced\"\n");
-    }
+    start
 }

@@ -22,8 +22,10 @@ pub enum ErrorKind {
     Tor,
     /// The unix socket that a tor in front connects to.
     Socket,
-    /// The local port of `/health` and `/metrics`.
+    /// The local port of `/health`, `/metrics` and the operator page.
     Health,
+    /// A sink that doesn't take points.
+    Sink,
 }
 
 impl Error {

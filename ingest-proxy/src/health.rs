@@ -1,7 +1,9 @@
-//! `/health` and `/metrics` for the operator, on loopback and never on the onion.
+//! `/health`, `/metrics` and the page for the operator, on loopback and never on the onion.
 //!
 //! Read-only. Any web page can send requests to loopback, so a `Host` that isn't ours is refused:
 //! a page that rebinds its name to loopback reads nothing.
+
+mod ask;
 
 use std::{convert::Infallible, fmt::Write, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -16,10 +18,13 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
+pub use ask::{HealthAnswer, ask_health};
+
 use crate::{
     admission::Admission,
     error::{Error, ErrorKind},
     front::{FrontKind, Progress},
+    page::Page,
     queue::Queue,
     writer::{SinkState, stopped},
 };
@@ -56,7 +61,18 @@ impl Health {
         Ok(Self { listener, address })
     }
 
-    pub(crate) async fn serve(self, report: Report, mut stop: watch::Receiver<bool>) {
+    /// The address, with the port that a port 0 became.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) async fn serve(
+        self,
+        report: Report,
+        page: Option<Page>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let page = Arc::new(page);
         let hosts =
             Arc::new([self.address.to_string(), format!("localhost:{}", self.address.port())]);
         let mut connections = JoinSet::new();
@@ -71,10 +87,13 @@ impl Health {
                         continue;
                     };
                     let (report, hosts) = (report.clone(), Arc::clone(&hosts));
+                    let page = Arc::clone(&page);
                     connections.spawn(async move {
                         let service = service_fn(|request| {
-                            let response = respond(&request, &report, &*hosts);
-                            async { Ok::<_, Infallible>(response) }
+                            let (report, page, hosts) = (&report, page.as_ref(), &*hosts);
+                            async move {
+                                Ok::<_, Infallible>(respond(request, report, page.as_ref(), hosts).await)
+                            }
                         });
                         let connection = http1::Builder::new()
                             .timer(TokioTimer::new())
@@ -88,9 +107,10 @@ impl Health {
     }
 }
 
-fn respond(
-    request: &Request<Incoming>,
+async fn respond(
+    request: Request<Incoming>,
     report: &Report,
+    page: Option<&Page>,
     hosts: &[String],
 ) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -103,7 +123,10 @@ fn respond(
             text(status, body)
         }
         (&Method::GET, "/metrics") => text(StatusCode::OK, report.metrics()),
-        _ => text(StatusCode::NOT_FOUND, "there are /health and /metrics\n".to_owned()),
+        _ => match page {
+            Some(page) => page.respond(&request.into_parts().0, report).await,
+            None => text(StatusCode::NOT_FOUND, "there are /health and /metrics\n".to_owned()),
+        },
     }
 }
 
@@ -172,6 +195,7 @@ impl Report {
         out += &family("gauge", "sink_lag_parcels", &|sink| sink.lag_parcels);
         out += &family("counter", "sink_points_written_total", &|sink| sink.written_points);
         out += &family("counter", "sink_points_refused_total", &|sink| sink.refused_points);
+        out += &family("counter", "sink_points_passed_total", &|sink| sink.passed_points);
         out
     }
 }

@@ -2,7 +2,7 @@
 //! durably and writes them to databases.
 //!
 //! The file list is the way of a parcel: [`front`] (towards Tor) → `http` → `admission` →
-//! [`queue`] → the answer → [`writer`] → [`sink`].
+//! [`queue`] → the answer → [`writer`], by its [`Route`] → [`sink`].
 
 mod admission;
 mod config;
@@ -11,15 +11,21 @@ pub mod front;
 mod health;
 mod http;
 mod lines;
+mod page;
 mod proxy;
 pub mod queue;
+mod route;
 mod schemas;
 pub mod sink;
 mod sqlite;
+mod transfer;
 pub mod writer;
 
 pub use config::{Config, FrontConfig, SinkConfig, Target, UnixFront};
 pub use error::{Error, ErrorKind};
+pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
+pub use route::Route;
 pub use schemas::Schemas;
 pub use sqlite::{StorageError, StorageErrorKind, WallClock};
+pub use transfer::{Transferred, transfer};

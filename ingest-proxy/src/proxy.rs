@@ -11,14 +11,19 @@ use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, Oni
 
 use crate::{
     admission::Admission,
-    config::{Config, Target},
+    config::{Config, SinkConfig, Target},
     error::{Error, ErrorKind},
     front::{self, Front, Progress},
     health::{Health, Report},
     http::Http,
+    page::Page,
     queue::Queue,
+    route::Route,
     schemas::Schemas,
-    sink::{Sink, embedded::Embedded, influxdb2::InfluxDb2},
+    sink::{
+        Sink, SinkError, embedded::Embedded, influxdb1::InfluxDb1, influxdb2::InfluxDb2,
+        influxdb3::InfluxDb3,
+    },
     writer::{SinkState, Writer, WriterLimits},
 };
 
@@ -35,6 +40,7 @@ pub struct OpenProxy {
     admission: Arc<Admission>,
     writers: Vec<Writer>,
     health: Option<Health>,
+    page: Option<Page>,
 }
 
 /// A proxy that runs.
@@ -57,6 +63,11 @@ impl OpenProxy {
     pub async fn open(config: Config) -> Result<Self, Error> {
         let folder = &config.data_dir;
         let schemas = Schemas::load(folder)?;
+        let queue_limit_bytes = config.queue.bytes;
+        let store_limit_bytes = config.sinks.iter().find_map(|sink| match &sink.target {
+            Target::Embedded(limits) => Some(limits.bytes),
+            _ => None,
+        });
         let queue = Queue::open(folder, config.queue.clone())
             .map_err(|error| Error::new(ErrorKind::Storage, "open the queue").because(error))?;
         let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -66,12 +77,23 @@ impl OpenProxy {
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
         // After the queue, which no two proxies have open.
         let front = Front::open(&config).await?;
-        let mut writers = Vec::new();
+        let (mut writers, mut homeless) = (Vec::new(), schemas.iter().collect::<Vec<_>>());
         for sink in config.sinks {
-            let opened = open_sink(folder, sink.target).map_err(|error| {
-                Error::new(error.kind(), format!("open sink {:?}", sink.name)).because(error)
-            })?;
-            writers.push(Writer::new(sink.name, opened, queue.clone(), WriterLimits::default()));
+            let opened = open_sink(folder, &sink)?;
+            let route = Route::new(sink.namespaces, &schemas);
+            for namespace in route.unknown() {
+                tracing::warn!(sink = sink.name, namespace, "a sink's namespace has no schema");
+            }
+            homeless.retain(|schema| !route.takes_namespace(schema.namespace()));
+            let writer = Writer::new(sink.name, opened, queue.clone(), WriterLimits::default());
+            writers.push(writer.with_route(route));
+        }
+        for schema in homeless {
+            let namespace = schema.namespace();
+            tracing::warn!(
+                namespace,
+                "no sink is given this namespace: its points will be dropped"
+            );
         }
         let ingest = ingest(front.address().clone(), config.deployment);
         let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));
@@ -79,7 +101,22 @@ impl OpenProxy {
             Some(address) => Some(Health::bind(address).await?),
             None => None,
         };
-        Ok(Self { front, ingest, queue, admission, writers, health })
+        let page = match &health {
+            Some(health) if config.page => Some(Page::new(
+                health.address(),
+                ingest.to_string(),
+                folder.clone(),
+                store_limit_bytes,
+                queue_limit_bytes,
+            )?),
+            _ => None,
+        };
+        Ok(Self { front, ingest, queue, admission, writers, health, page })
+    }
+
+    /// Where the operator page will be, with the token that lets its reader in; none if it is off.
+    pub fn page_url(&self) -> Option<String> {
+        self.page.as_ref().map(Page::url)
     }
 
     /// The onion address that will be published.
@@ -107,7 +144,7 @@ impl OpenProxy {
                 queue: self.queue.clone(),
                 sinks: states,
             };
-            writers.spawn(health.serve(report, writers_stopped.clone()));
+            writers.spawn(health.serve(report, self.page, writers_stopped.clone()));
         }
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));
@@ -184,17 +221,20 @@ fn ingest(onion: OnionAddress, deployment: Option<DeploymentId>) -> Ingest {
     Ingest { deployment, endpoints: vec![Endpoint { onion, port: DEFAULT_PORT }] }
 }
 
-fn open_sink(folder: &std::path::Path, target: Target) -> Result<Arc<dyn Sink>, Error> {
-    match target {
-        Target::Embedded(limits) => match Embedded::open(folder, limits) {
-            Ok(sink) => Ok(Arc::new(sink)),
-            Err(error) => Err(Error::new(ErrorKind::Storage, "open the store").because(error)),
-        },
-        Target::InfluxDb2(config) => match InfluxDb2::new(config) {
-            Ok(sink) => Ok(Arc::new(sink)),
-            Err(error) => {
-                Err(Error::new(ErrorKind::Configuration, "configure InfluxDB 2").because(error))
-            }
-        },
-    }
+/// What is written to. Connects to nothing yet.
+pub(crate) fn open_sink(
+    folder: &std::path::Path,
+    sink: &SinkConfig,
+) -> Result<Arc<dyn Sink>, Error> {
+    let failed = |kind| Error::new(kind, format!("open sink {:?}", sink.name));
+    let wrong = |error: SinkError| failed(ErrorKind::Configuration).because(error);
+    Ok(match sink.target.clone() {
+        Target::Embedded(limits) => Arc::new(
+            Embedded::open(folder, limits)
+                .map_err(|error| failed(ErrorKind::Storage).because(error))?,
+        ),
+        Target::InfluxDb1(config) => Arc::new(InfluxDb1::new(config).map_err(wrong)?),
+        Target::InfluxDb2(config) => Arc::new(InfluxDb2::new(config).map_err(wrong)?),
+        Target::InfluxDb3(config) => Arc::new(InfluxDb3::new(config).map_err(wrong)?),
+    })
 }

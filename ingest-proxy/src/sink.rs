@@ -5,7 +5,10 @@
 //! does.
 
 pub mod embedded;
+pub mod influxdb;
+pub mod influxdb1;
 pub mod influxdb2;
+pub mod influxdb3;
 
 use std::borrow::Cow;
 use std::error::Error;

@@ -17,6 +17,7 @@ use undertone_wire::Point;
 
 use crate::lines;
 use crate::queue::{PointBatch, Quarantined, Queue};
+use crate::route::Route;
 use crate::sink::{RefusedPoint, Sink, SinkError, SinkErrorKind};
 use crate::sqlite::{StorageError, StorageErrorKind};
 
@@ -69,6 +70,8 @@ pub struct SinkState {
     pub written_points: u64,
     /// Points that it refused since the start.
     pub refused_points: u64,
+    /// Points since the start that were passed over, as this sink isn't given their namespace.
+    pub passed_points: u64,
 }
 
 /// Writes to one sink.
@@ -76,6 +79,7 @@ pub struct Writer {
     name: String,
     sink: Arc<dyn Sink>,
     queue: Queue,
+    route: Route,
     limits: WriterLimits,
     /// How many points the next write may have.
     points: usize,
@@ -100,7 +104,14 @@ impl Writer {
         let name = name.into();
         let state = SinkState { name: name.clone(), ok: true, ..SinkState::default() };
         let points = limits.points;
-        Self { name, sink, queue, limits, points, state: watch::Sender::new(state) }
+        let state = watch::Sender::new(state);
+        Self { name, sink, queue, route: Route::default(), limits, points, state }
+    }
+
+    /// The same for only a part of the points. The others are passed over.
+    #[must_use]
+    pub fn with_route(self, route: Route) -> Self {
+        Self { route, ..self }
     }
 
     /// How the sink is doing, now and later.
@@ -159,11 +170,14 @@ impl Writer {
 
     /// Writes one batch and moves the position behind it.
     async fn step(&mut self) -> Result<Step, Failure> {
-        let batch = self.queue.read(&self.name, self.points).await.map_err(Failure::Queue)?;
+        let mut batch = self.queue.read(&self.name, self.points).await.map_err(Failure::Queue)?;
         let Some(through) = batch.through else { return Ok(Step::Nothing) };
         if batch.unreadable > 0 {
             tracing::error!(lines = batch.unreadable, "stored lines can't be read: damaged file");
         }
+        let read = batch.points.len();
+        batch.points.retain(|point| self.route.takes(&point.measurement));
+        let passed = read - batch.points.len();
         let refused = self.write(&batch).await?;
         let lines = refused.iter().filter_map(|refused| self.set_aside(&batch, refused)).collect();
         self.queue.advance(&self.name, through, lines).await.map_err(Failure::Queue)?;
@@ -177,6 +191,7 @@ impl Writer {
             state.last_error = None;
             state.written_points += (batch.points.len() - refused.len()) as u64;
             state.refused_points += refused.len() as u64;
+            state.passed_points += passed as u64;
         });
         Ok(Step::Wrote)
     }

@@ -55,10 +55,17 @@ fn exchange(
 
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("no whole head") };
-    let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
-    let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
-    let status = status.with_context(|| format!("not a status line: {first:?}"))?;
-    Ok(Response { status, head: head.to_owned(), body: body.to_owned() })
+    Response::parse(&answer)
+}
+
+impl Response {
+    /// Reads a whole answer.
+    pub(crate) fn parse(answer: &[u8]) -> Result<Self> {
+        let answer = String::from_utf8_lossy(answer);
+        let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("no whole head") };
+        let (first, head) = head.split_once("\r\n").unwrap_or((head, ""));
+        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok());
+        let status = status.with_context(|| format!("not a status line: {first:?}"))?;
+        Ok(Self { status, head: head.to_owned(), body: body.to_owned() })
+    }
 }

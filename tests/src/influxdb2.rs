@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
+pub use csv::rows as rows_of_csv;
 pub use program::find as find_program;
 
 use crate::folder::Folder;

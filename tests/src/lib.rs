@@ -1,13 +1,16 @@
 //! The harness of the end-to-end tests and of the demo: real servers on free loopback ports, in
 //! temporary folders, gone when the process is.
 //!
-//! [`tor_network`] and [`influxdb2`] are the real things; [`capture`] is a tap that requests are read
+//! [`tor_network`], [`influxdb1`] and [`influxdb2`] are the real things; [`capture`] is a tap that requests are read
 //! from byte by byte; [`janitor`] cleans up however a run ends.
 
+pub mod browser;
 pub mod capture;
+pub mod certificates;
 pub mod file_server;
 pub mod folder;
 pub mod http;
+pub mod influxdb1;
 pub mod influxdb2;
 pub mod janitor;
 pub mod ports;

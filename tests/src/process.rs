@@ -30,13 +30,23 @@ pub struct Process {
 impl Process {
     /// Starts the command with `NAME.out` and `NAME.err` in the folder as its output. When they
     /// exist they are continued, so that a program started again adds to its log.
-    pub fn spawn(name: &str, folder: &Path, mut command: Command) -> Result<Self> {
+    pub fn spawn(name: &str, folder: &Path, command: Command) -> Result<Self> {
+        Self::spawn_with_input(name, folder, command, Stdio::null())
+    }
+
+    /// The same with something on its standard input.
+    pub fn spawn_with_input(
+        name: &str,
+        folder: &Path,
+        mut command: Command,
+        input: impl Into<Stdio>,
+    ) -> Result<Self> {
         let [stdout, stderr] = ["out", "err"].map(|end| folder.join(format!("{name}.{end}")));
         let open = |path: &Path| {
             let options = File::options().create(true).append(true).open(path);
             options.with_context(|| format!("opening {path:?}"))
         };
-        command.stdin(Stdio::null()).stdout(open(&stdout)?).stderr(open(&stderr)?);
+        command.stdin(input).stdout(open(&stdout)?).stderr(open(&stderr)?);
         let child = janitor::mark(&mut command)?
             .spawn()
             .with_context(|| format!("starting {name} ({:?})", command.get_program()))?;

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::{
     folder::Folder,
     http::{self, Response},
+    influxdb1::Influxd1,
     influxdb2::Influxd,
     ports,
     process::Process,
@@ -71,7 +72,8 @@ impl Proxy {
 
     /// Starts the process, which prints what agents are given once its files are open.
     pub fn start(&mut self) -> Result<()> {
-        let process = Process::spawn("proxy", self.folder.path(), self.command(&["run"])?)?;
+        let process =
+            Process::spawn("proxy", self.folder.path(), self.command("proxy.toml", &["run"])?)?;
         let printed = process.stdout();
         let process = self.process.insert(process);
         process.wait_for("the proxy's files to be open", OPENING, |log| {
@@ -90,7 +92,12 @@ impl Proxy {
 
     /// The output of one of the proxy's commands.
     pub fn output(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.command(arguments)?.output()?;
+        self.output_with("proxy.toml", arguments)
+    }
+
+    /// The same with another configuration in the proxy's folder.
+    pub fn output_with(&self, configuration: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.command(configuration, arguments)?.output()?;
         if !output.status.success() {
             bail!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         }
@@ -101,6 +108,13 @@ impl Proxy {
     pub fn local(&self, path: &str) -> Result<Response> {
         let host = format!("127.0.0.1:{}", self.health);
         http::request(self.health, "GET", path, &[("Host", &host)], b"")
+    }
+
+    /// Where the operator page is, with its token: what the proxy said when it was last started.
+    pub fn page_url(&self) -> Result<String> {
+        let log = self.process.as_ref().map(Process::stderr).unwrap_or_default();
+        let url = log.lines().rev().find_map(|line| line.strip_prefix("Operator page: "));
+        Ok(url.context("the proxy named no operator page")?.to_owned())
     }
 
     /// One of the numbers in `/metrics`; zero for one that isn't there yet.
@@ -139,21 +153,25 @@ impl Proxy {
         &self.folder
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
+    fn command(&self, configuration: &str, arguments: &[&str]) -> Result<Command> {
         let mut command = programs::binary("undertone-ingest-proxy")?;
-        command.arg("--config").arg(self.folder.join("proxy.toml")).args(arguments);
+        command.arg("--config").arg(self.folder.join(configuration)).args(arguments);
         Ok(command)
     }
 }
 
 impl Builder {
     /// Writes to this database as well.
-    pub fn influxdb2(mut self, database: &Influxd) -> Result<Self> {
-        fs::write(self.folder.join("token"), &database.token)?;
+    pub fn influxdb2(self, database: &Influxd) -> Result<Self> {
+        self.file("token", &database.token)?.influxdb2_with("influx", database, "")
+    }
+
+    /// The same with the token that the proxy's folder holds already, and with more keys.
+    pub fn influxdb2_with(mut self, name: &str, database: &Influxd, keys: &str) -> Result<Self> {
         write!(
             self.configuration,
-            "\n[[sink]]\nname = \"influx\"\ntype = \"influxdb2\"\nurl = \"{}\"\norg = \"{}\"\nbucket = \"{}\"\n\
-             token_file = \"token\"\n",
+            "\n[[sink]]\nname = \"{name}\"\ntype = \"influxdb2\"\nurl = \"{}\"\norg = \"{}\"\n\
+             bucket = \"{}\"\ntoken_file = \"token\"\n{keys}\n",
             database.url(),
             database.org,
             database.bucket,
@@ -169,6 +187,19 @@ impl Builder {
             self.configuration,
             "\n[front]\ntype = \"unix\"\npath = \"{socket}\"\nhostname_file = \"{hostname_file}\"\n"
         )?;
+        Ok(self)
+    }
+
+    /// Writes to this database as well, with more keys.
+    pub fn influxdb1_with(self, name: &str, database: &Influxd1, keys: &str) -> Result<Self> {
+        let mut builder = self.file("password", &database.password)?;
+        builder.configuration += &influxdb1(name, database, keys);
+        Ok(builder)
+    }
+
+    /// Puts a file into the proxy's folder.
+    pub fn file(self, name: &str, content: &str) -> Result<Self> {
+        fs::write(self.folder.join(name), content)?;
         Ok(self)
     }
 
@@ -201,4 +232,15 @@ impl Builder {
         proxy.start()?;
         Ok(proxy)
     }
+}
+
+/// A sink's part of a configuration, whose folder holds the password. The key `database` is among
+/// those to be given.
+pub fn influxdb1(name: &str, database: &Influxd1, keys: &str) -> String {
+    format!(
+        "\n[[sink]]\nname = \"{name}\"\ntype = \"influxdb1\"\nurl = \"{}\"\nusername = \"{}\"\n\
+         password_file = \"password\"\n{keys}\n",
+        database.url(),
+        database.username,
+    )
 }

@@ -2,7 +2,10 @@
 # Installs what is missing for the demo or the tests, from Debian's or Ubuntu's packages.
 #
 #     tests/tools/install.sh demo    tor, a C compiler, pkg-config, sqlite3
-#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux and Go >= 1.23
+#     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, procps, openssl, InfluxDB 1,
+#                                    chromium, docker-compose and Go >= 1.23
+#
+# docker-compose only reads a file here: neither a container engine nor a daemon comes with it.
 #
 # Looks first, and does nothing if all is there. No service is started, and none is left running.
 set -eu
@@ -18,7 +21,8 @@ command -v cargo >/dev/null || fail "Rust is missing: see https://rustup.rs"
 case ${1:-} in
 demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
-        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux' ;;
+        faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux free:procps
+        openssl:openssl chromium:chromium docker-compose:docker-compose' ;;
 *) fail "usage: $0 demo|test" ;;
 esac
 
@@ -36,6 +40,14 @@ newer_or_equal() {
     [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
 }
 
+# An InfluxDB 1. What is called influxd may also be an InfluxDB 2.
+has_influxdb1() {
+    for program in "${UNDERTONE_INFLUXD1:-influxd}" /usr/bin/influxd; do
+        "$program" version 2>/dev/null | grep -q '^InfluxDB v1\.' && return 0
+    done
+    return 1
+}
+
 packages=''
 for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null && continue
@@ -44,6 +56,11 @@ done
 # Debian's gcc only recommends the C library's headers, without which nothing links.
 if ! echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null; then
     packages="$packages gcc libc6-dev"
+fi
+had_influxdb1=yes
+if [ "$1" = test ] && ! has_influxdb1; then
+    had_influxdb1=no
+    packages="$packages influxdb"
 fi
 need_go=no
 if [ "$1" = test ] && ! has_go; then need_go=yes; fi
@@ -104,6 +121,11 @@ if [ $had_tor = no ] && [ -d /run/systemd/system ]; then
     $as_root systemctl disable tor.service >&2 || say "could not disable tor.service"
 fi
 
+if [ $had_influxdb1 = no ] && [ -d /run/systemd/system ]; then
+    say "the system's own InfluxDB is left disabled (systemctl enable --now influxdb turns it on)"
+    $as_root systemctl disable influxdb.service >&2 || say "could not disable influxdb.service"
+fi
+
 if [ $need_go = yes ]; then
     offered=$(apt-cache policy golang-go | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}\([0-9.]*\).*/\2/p')
     if [ -n "$offered" ] && newer_or_equal "$offered" "$minimum_go"; then
@@ -112,6 +134,8 @@ if [ $need_go = yes ]; then
     has_go || fail "$go_help"
 fi
 
+[ "$1" = demo ] || has_influxdb1 || fail "no InfluxDB 1 is here after the installation: set \
+UNDERTONE_INFLUXD1 to the path of its influxd"
 for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null || fail "${pair%%:*} is still missing after the installation"
 done

@@ -28,8 +28,8 @@ use undertone_wire::Point;
 
 use self::{
     access::Access,
-    connection::Server,
-    socket::{Sockets, Stream},
+    connection::{Door, Server},
+    socket::Sockets,
 };
 
 pub use self::{
@@ -91,29 +91,25 @@ impl Listener {
         let Self { sockets, config } = self;
         let limits = config.limits;
         let server = Arc::new(Server::new(limits.clone(), accept));
-        let unix = Arc::new(Access::SocketMode);
-        let tcp = Arc::new(Access::tcp(sockets.address(), config.token));
+        // Each has room of its own: who fills the port doesn't keep others from the socket.
+        let unix = Door::new(Access::SocketMode, limits.connections);
+        let tcp = Door::new(Access::tcp(sockets.address(), config.token), limits.connections);
         let (ending, ended) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
         loop {
-            tokio::select! {
+            let entered = tokio::select! {
                 () = &mut stop => break,
-                Some(_) = connections.join_next() => {}
-                stream = sockets.accept(), if connections.len() < limits.connections => {
-                    let (server, ended) = (Arc::clone(&server), ended.clone());
-                    match stream {
-                        Ok(Stream::Unix(stream)) => {
-                            let access = Arc::clone(&unix);
-                            connections.spawn(connection::run(stream, server, access, ended));
-                        }
-                        Ok(Stream::Tcp(stream)) => {
-                            let access = Arc::clone(&tcp);
-                            connections.spawn(connection::run(stream, server, access, ended));
-                        }
-                        Err(_) => sleep(ACCEPT_PAUSE).await,
-                    }
-                }
+                Some(_) = connections.join_next() => Ok(()),
+                entered = unix.enter(sockets.accept_unix()) => entered.map(|(stream, pass)| {
+                    connections.spawn(connection::run(stream, pass, Arc::clone(&server), ended.clone()));
+                }),
+                entered = tcp.enter(sockets.accept_tcp()) => entered.map(|(stream, pass)| {
+                    connections.spawn(connection::run(stream, pass, Arc::clone(&server), ended.clone()));
+                }),
+            };
+            if entered.is_err() {
+                sleep(ACCEPT_PAUSE).await;
             }
         }
         // Who comes now finds nobody; who is being answered is.

@@ -3,6 +3,8 @@
 //! Numbers that move are read by the other before and after us, and have to lie between, give or take what is
 //! said at each. Not a failure: a machine without disk statistics, swap or network.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+
 use std::{fs, process::Command};
 
 use undertone_collectors::host::{Host, HostConfig};

@@ -8,8 +8,11 @@
 //! ```
 //! Bounded in age and size; what is deleted is gone from the disk.
 
+mod backup;
+mod csv;
 mod export;
 mod retention;
+mod selection;
 mod store;
 mod tags;
 #[cfg(test)]
@@ -20,13 +23,23 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 use undertone_wire::Point;
 
 use super::{Sink, SinkError, SinkErrorKind, SinkFuture};
-use crate::sqlite::{StorageError, StorageErrorKind, WallClock};
+use crate::sqlite::{self, StorageError, StorageErrorKind, WallClock};
+pub use backup::backup;
+pub use csv::csv;
+pub(crate) use export::each_point;
 pub use export::export;
+pub use selection::Selection;
 use store::Store;
+
+/// Opens the store in `data_dir` for reading only.
+pub(crate) fn open_to_read(data_dir: &Path) -> Result<Connection, StorageError> {
+    sqlite::open_to_read(&data_dir.join(store::FORMAT.name), &store::FORMAT)
+}
 
 /// What bounds an [`Embedded`] store.
 #[derive(Debug, Clone)]

@@ -214,6 +214,42 @@ async fn a_sink_that_is_down_does_not_hold_up_another() {
     down_task.await.unwrap();
 }
 
+#[tokio::test]
+async fn a_sink_gets_its_namespaces_alone_and_is_not_behind_for_the_others() {
+    let scene = Scene::new(&["all", "some", "none"]).await;
+    for (number, namespace) in [(1, "a"), (2, "b"), (3, "a"), (4, "ab")] {
+        let point = Point::new(format!("{namespace}.x.count")).field("n", 1.0).at(number.into());
+        let points = vec![point];
+        let parcel = Admission { parcel_id: [number; 16], points, ..Admission::default() };
+        scene.queue.admit(parcel).await.unwrap();
+    }
+    let route = |namespaces: &[&str]| {
+        let namespaces = namespaces.iter().map(|&namespace| namespace.to_owned()).collect();
+        Route::new(Some(namespaces), &crate::schemas::Schemas::default())
+    };
+    let mut tasks = Vec::new();
+    for (name, route, taken) in [
+        ("all", Route::default(), &[1, 2, 3, 4][..]),
+        ("some", route(&["a"]), &[1, 3]),
+        ("none", route(&["c"]), &[]),
+    ] {
+        let sink = Scripted::new([]);
+        let shared: Arc<dyn Sink> = sink.clone();
+        let writer = Writer::new(name, shared, scene.queue.clone(), WriterLimits::default());
+        let mut state = writer.state();
+        tasks.push(tokio::spawn(writer.with_route(route).run(scene.stop.subscribe())));
+        let points = taken.len() as u64;
+        let done =
+            |state: &SinkState| (state.written_points, state.passed_points) == (points, 4 - points);
+        state.wait_for(done).await.unwrap();
+        assert_eq!(sink.calls().concat(), taken, "{name}");
+    }
+    for task in tasks {
+        scene.stop(task).await;
+    }
+    assert_eq!(scene.queue.stats().waiting_parcels, 0, "nobody is behind");
+}
+
 #[tokio::test(start_paused = true)]
 async fn after_a_write_that_took_too_long_fewer_points_are_tried() {
     let scene = Scene::new(&["a"]).await;

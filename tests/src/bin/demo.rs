@@ -110,6 +110,7 @@ fn demo() -> Result<()> {
 
     let proxy = Proxy::on(&tor)?.start(&[&FileServer::schema()?])?;
     say(&format!("the ingest proxy publishes {}", proxy.ingest()));
+    say(&format!("what arrives is charted at {}", proxy.page_url()?));
     let servers = (0..SERVERS).map(|_| FileServer::start(&tor, proxy.ingest(), RHYTHM));
     let servers: Vec<FileServer> = servers.collect::<Result<_>>()?;
     for server in &servers {

@@ -5,7 +5,8 @@ use anyhow::{Result, bail, ensure};
 
 use super::Row;
 
-pub(super) fn rows(text: &str) -> Result<Vec<Row>> {
+/// The rows of a CSV text with headers, as InfluxDB 2 writes them.
+pub fn rows(text: &str) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     let mut header: Option<Vec<String>> = None;
     for record in records(text)? {

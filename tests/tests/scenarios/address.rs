@@ -36,7 +36,7 @@ fn s5_the_address_is_the_same_before_while_and_after_the_proxy_runs() -> Result<
 fn help_lists_every_command_and_a_broken_schema_is_not_admitted() -> Result<()> {
     let proxy = Proxy::on("")?.build(&[])?;
     let help = proxy.output(&["--help"])?;
-    for command in ["run", "address", "schema", "export"] {
+    for command in ["run", "address", "health", "schema", "query", "export", "backup"] {
         let listed = help.lines().any(|line| line.trim_start().starts_with(&format!("{command} ")));
         assert!(listed, "{command} isn't listed:\n{help}");
         assert!(proxy.output(&[command, "--help"])?.contains("Usage: "), "{command}");

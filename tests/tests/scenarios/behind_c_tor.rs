@@ -13,12 +13,12 @@ use std::{
 
 use anyhow::Result;
 use undertone_tests::{
-    file_server::FileServer, folder::Folder, proxy::Proxy, tor_network::TorClient, wait,
+    file_server::FileServer, folder::Folder, proxy::Proxy, tor_network::TorClient,
 };
 use undertone_wire::endpoint::Ingest;
 
 use crate::fixtures::{
-    ARRIVAL, Load, RHYTHM, Sums, arrives, in_store,
+    Load, RHYTHM, Sums, arrives, in_store,
     mixed::MixedNetwork,
     parcels::{TAKEN, connections, request, sealed, session},
 };
@@ -137,7 +137,7 @@ impl Behind {
         let onion = fs::read_to_string(&hostname_file)?;
         assert_eq!(proxy.ingest(), onion.trim(), "what agents are given");
         let behind = Self { proxy, socket, service, tor: Some(front), _folder: folder };
-        behind.wait_until_published(tor)?;
+        tor.wait_until_published(behind.proxy.ingest())?;
         Ok(behind)
     }
 
@@ -145,14 +145,7 @@ impl Behind {
     fn start_tor_again(&mut self, tor: &MixedNetwork) -> Result<()> {
         self.tor = None;
         self.tor = Some(front(tor, &self.socket, &self.service)?);
-        self.wait_until_published(tor)
-    }
-
-    fn wait_until_published(&self, tor: &MixedNetwork) -> Result<()> {
-        let client = tor.network.socks_client(&[])?;
-        wait::until("the service to be published", ARRIVAL, || {
-            Ok(client.reaches(self.proxy.ingest(), 80, "probe")?.then_some(()))
-        })
+        tor.wait_until_published(self.proxy.ingest())
     }
 
     fn connections(&self) -> Result<Sums> {

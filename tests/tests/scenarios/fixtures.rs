@@ -9,8 +9,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use undertone_tests::{
-    file_server::FileServer, folder::Folder, influxdb2::Influxd, process::Process, programs,
-    proxy::Proxy, tor_network::TorNetwork, wait,
+    file_server::FileServer, folder::Folder, influxdb1::Influxd1, influxdb2::Influxd,
+    process::Process, programs, proxy::Proxy, tor_network::TorNetwork, wait,
 };
 
 /// How long a number may take from a program to a database, on a machine that compiles beside it:
@@ -203,6 +203,30 @@ pub(crate) fn in_influxdb(database: &Influxd, measurement: &str, field: &str) ->
         database.bucket
     ))?;
     rows.iter().map(|row| Ok((row["session"].clone(), row["_value"].parse()?))).collect()
+}
+
+/// The same as InfluxDB 1's own InfluxQL engine sees it.
+pub(crate) fn in_influxdb1(database: &Influxd1, measurement: &str, field: &str) -> Result<Sums> {
+    in_influxdb1_called(&database.database, database, measurement, field)
+}
+
+/// The same for another one of the server's databases.
+pub(crate) fn in_influxdb1_called(
+    name: &str,
+    server: &Influxd1,
+    measurement: &str,
+    field: &str,
+) -> Result<Sums> {
+    let series = server.query(&format!(
+        "SELECT sum(\"{field}\") FROM \"{name}\"..\"{measurement}\" GROUP BY \"session\""
+    ))?;
+    series
+        .iter()
+        .map(|series| {
+            let sum = series.rows.first().and_then(|row| row.get(1)?.as_i64());
+            Ok((series.tags["session"].clone(), sum.context("a whole number")?))
+        })
+        .collect()
 }
 
 /// Waits until a sum is what it must be; says what it was otherwise.

@@ -4,16 +4,21 @@
 
 mod address;
 mod behind_c_tor;
+mod containers;
 mod counting;
+mod databases;
 mod early_agent;
 mod fixtures;
 mod host;
+mod https;
 mod instruments;
 mod noninterference;
 mod outage;
+mod page;
 mod refused;
 mod restart;
 mod shared_folder;
 mod socks;
 mod standalone;
 mod wire_capture;
+mod wrong_token;

@@ -22,6 +22,7 @@ fn p7_agents_that_share_a_socks_port_have_circuits_of_their_own() -> Result<()> 
     let control = folder.join("control.sock");
     let client = tor.network.socks_client(&[&format!("ControlSocket {}", control.display())])?;
     let mut proxy = Proxy::on(&tor.arti_toml)?.start(&[&Reporter::schema()?])?;
+    tor.wait_until_published(proxy.ingest())?;
 
     let (mut reporters, mut expected) = (Vec::new(), Sums::new());
     for number in 1..=3 {

@@ -25,13 +25,13 @@ const FIELDS: [(&str, u64); 11] = [
     ("weighted_io_time", 1),
 ];
 
-/// A point for each disk and partition, but not for loop devices and RAM disks.
+/// A point for each disk and partition that ever did anything, but not for loop devices and RAM disks.
 pub(super) fn read(files: &mut Files) -> Vec<Point> {
     let Some(text) = files.read("proc/diskstats") else { return Vec::new() };
     let mut points = Vec::new();
     for line in text.lines() {
         match parse(line) {
-            Some((name, _)) if is_virtual(name) => {}
+            Some((name, counts)) if is_virtual(name) || counts.iter().all(|n| *n == 0) => {}
             Some((name, counts)) if points.len() < POINTS_LIMIT => {
                 let point = Point::new("diskio").tag("name", name);
                 points.push(FIELDS.iter().zip(counts).fold(point, |point, ((field, unit), n)| {

@@ -201,7 +201,8 @@ fn diskio_is_what_devices_did() {
         "proc/diskstats",
         "   7       0 loop0 1 2 3 4 5 6 7 8 9 10 11\n\
          8 0 sda 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17\n\
-         8 1 sda1 1 2 3 4\n",
+         8 1 sda1 1 2 3 4\n\
+         8 16 sdb 0 0 0 0 0 0 0 0 0 0 0\n",
     )]);
     let mut expected = Point::new("diskio").tag("name", "sda");
     expected.fields = integers(&[

@@ -6,7 +6,7 @@ use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use hyper::{
     body::{Body as _, Incoming},
-    header::{CONTENT_ENCODING, HeaderMap},
+    header::{CONTENT_ENCODING, EXPECT, HeaderMap},
 };
 use tokio::time::timeout;
 
@@ -51,8 +51,11 @@ pub(super) async fn receive(
 }
 
 /// Takes what a client that is refused still sends, within the limits: one that is cut off while it
-/// writes may never see the answer.
-pub(super) async fn discard(mut body: Incoming, limits: &Limits) {
+/// writes may never see the answer. Who asked beforehand whether to send it sends nothing.
+pub(super) async fn discard(headers: &HeaderMap, mut body: Incoming, limits: &Limits) {
+    if headers.contains_key(EXPECT) {
+        return;
+    }
     let mut room = limits.body_bytes;
     let all = async {
         while let Some(Ok(frame)) = body.frame().await {
@@ -89,11 +92,11 @@ async fn collect(
             let expected = usize::try_from(body.size_hint().lower()).unwrap_or(0);
             Sink::Plain(Vec::with_capacity(expected.min(limits.body_bytes)))
         }
-        Encoding::Gzip => Sink::Gzip(MultiGzDecoder::new(Bounded {
+        Encoding::Gzip => Sink::Gzip(Box::new(MultiGzDecoder::new(Bounded {
             bytes: Vec::new(),
             limit: limits.decompressed_bytes,
             is_over: false,
-        })),
+        }))),
     };
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
@@ -109,7 +112,7 @@ async fn collect(
 /// Where a body's bytes go.
 enum Sink {
     Plain(Vec<u8>),
-    Gzip(MultiGzDecoder<Bounded>),
+    Gzip(Box<MultiGzDecoder<Bounded>>),
 }
 
 impl Sink {

@@ -62,7 +62,7 @@ impl fmt::Debug for Token {
 /// larger of the two sizes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; further ones wait.
+    /// Connections at once, of each socket; further ones wait.
     pub connections: usize,
     /// Requests at once whose body is received or kept; further ones wait, for as long as a body may
     /// take, and are then asked to come again.
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn tokens_are_long_and_printable_and_never_printed() {
         for refused in
-            ["", "short", "fifteen letters", "with a space in it", "with-an-ümlaut-in-it"]
+            ["", "s3cret", "fifteen letters", "with a space in it", "with-an-ümlaut-in-it"]
         {
             let error = Token::new(refused).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Token);

@@ -2,15 +2,18 @@
 
 use std::{
     convert::Infallible,
+    io,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, body::Incoming, http::request::Parts, server::conn::http1, service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 use undertone_wire::Point;
@@ -25,7 +28,7 @@ use super::{
     route::{self, Dialect, Precision, Route, RouteError},
 };
 
-/// Bytes of a connection's buffer, and so of a request's head.
+/// Bytes of a connection's buffer: a request's head is at most twice as long.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Header fields of a request; clients send about ten.
 const HEADERS_LIMIT: usize = 64;
@@ -34,24 +37,52 @@ const QUERY_LIMIT_BYTES: usize = 16 * 1024;
 /// When to come again if too many write at once.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
+/// Where clients of one socket come in: so many at once, by its rule.
+pub(super) struct Door {
+    access: Arc<Access>,
+    room: Arc<Semaphore>,
+}
+
+/// What a client holds while it is in.
+pub(super) struct Pass {
+    access: Arc<Access>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Door {
+    pub(super) fn new(access: Access, connections: usize) -> Self {
+        Self { access: Arc::new(access), room: semaphore(connections) }
+    }
+
+    /// The next client, as soon as there is room.
+    pub(super) async fn enter<T>(
+        &self,
+        client: impl Future<Output = io::Result<T>>,
+    ) -> io::Result<(T, Pass)> {
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(io::Error::other)?;
+        let client = client.await?;
+        Ok((client, Pass { access: Arc::clone(&self.access), _room: room }))
+    }
+}
+
 /// What all connections share.
 pub(super) struct Server<A> {
     limits: Limits,
     accept: A,
     /// Bodies that are received or kept.
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
 }
 
 /// Serves a client until it is gone, has been here too long, or the listener ends.
 pub(super) async fn run<A>(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    pass: Pass,
     server: Arc<Server<A>>,
-    access: Arc<Access>,
     mut ended: watch::Receiver<bool>,
 ) where
     A: Fn(Vec<Point>) -> Result<(), Full>,
 {
-    let (server, access) = (&*server, &*access);
+    let (server, access) = (&*server, &*pass.access);
     let limits = &server.limits;
     let service =
         service_fn(
@@ -79,60 +110,74 @@ where
     A: Fn(Vec<Point>) -> Result<(), Full>,
 {
     pub(super) fn new(limits: Limits, accept: A) -> Self {
-        let bodies = Semaphore::new(limits.requests.clamp(1, Semaphore::MAX_PERMITS));
+        let bodies = semaphore(limits.requests);
         Self { limits, accept, bodies }
     }
 
     async fn respond(&self, request: Request<Incoming>, access: &Access) -> Answer {
         let dialect = Dialect::of(request.uri());
         let (head, mut body) = request.into_parts();
-        if let Err(refusal) = access.check(&head.uri, &head.headers) {
-            body::discard(body, &self.limits).await;
-            return answer::refused(dialect, refusal);
-        }
-        let answered = match Route::parse(&head.method, &head.uri) {
-            Ok(Route::Write(precision)) => {
-                let Ok(Ok(_permit)) = timeout(self.limits.body, self.bodies.acquire()).await else {
-                    body::discard(body, &self.limits).await;
-                    return answer::full(dialect, BUSY_PAUSE);
-                };
-                match body::receive(&head.headers, &mut body, &self.limits).await {
-                    Ok(text) => return self.write(dialect, precision, &text).await,
-                    Err(why) => Err(why),
-                }
-            }
-            Ok(Route::Ping) => Ok(answer::pong()),
-            Ok(Route::Health) => Ok(answer::health()),
-            Ok(Route::Query(query)) => {
-                let limits = Limits { body_bytes: QUERY_LIMIT_BYTES, ..self.limits.clone() };
-                match query {
-                    Some(query) => Ok(create_database(dialect, &query)),
-                    None => body::receive(&head.headers, &mut body, &limits).await.map(|form| {
-                        let mut parameters = form_urlencoded::parse(&form);
-                        let query = parameters.find(|(key, _)| key == "q");
-                        create_database(dialect, query.as_ref().map_or("", |(_, query)| query))
-                    }),
-                }
-            }
-            Err(why) => Ok(answer::no_route(dialect, why)),
+        let answered = match access.check(&head.uri, &head.headers) {
+            Ok(()) => self.answer(dialect, &head, &mut body).await,
+            Err(refusal) => Ok(answer::refused(dialect, refusal)),
         };
         match answered {
+            // There is no rest to wait for.
             Err(why @ (BodyError::TooSlow | BodyError::Broken)) => answer::no_body(dialect, why),
             answered => {
-                body::discard(body, &self.limits).await;
+                body::discard(&head.headers, body, &self.limits).await;
                 answered.unwrap_or_else(|why| answer::no_body(dialect, why))
             }
         }
     }
 
+    async fn answer(
+        &self,
+        dialect: Dialect,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Answer, BodyError> {
+        match Route::parse(&head.method, &head.uri) {
+            Ok(Route::Write(precision)) => self.write(dialect, precision, head, body).await,
+            Ok(Route::Ping) => Ok(answer::pong()),
+            Ok(Route::Health) => Ok(answer::health()),
+            Ok(Route::Query(Some(query))) => Ok(create_database(dialect, &query)),
+            Ok(Route::Query(None)) => {
+                let limits = Limits {
+                    body_bytes: QUERY_LIMIT_BYTES,
+                    decompressed_bytes: QUERY_LIMIT_BYTES,
+                    ..self.limits.clone()
+                };
+                let form = body::receive(&head.headers, body, &limits).await?;
+                let query = form_urlencoded::parse(&form).find(|(key, _)| key == "q");
+                Ok(create_database(dialect, query.as_ref().map_or("", |(_, query)| query)))
+            }
+            Err(why) => Ok(answer::no_route(dialect, why)),
+        }
+    }
+
     /// Hands over what a body says.
-    async fn write(&self, dialect: Dialect, precision: Precision, text: &[u8]) -> Answer {
-        match points::hand_over(text, precision, now_nanoseconds(), &self.accept).await {
+    async fn write(
+        &self,
+        dialect: Dialect,
+        precision: Precision,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Answer, BodyError> {
+        let Ok(Ok(_permit)) = timeout(self.limits.body, self.bodies.acquire()).await else {
+            return Ok(answer::full(dialect, BUSY_PAUSE));
+        };
+        let text = body::receive(&head.headers, body, &self.limits).await?;
+        Ok(match points::hand_over(&text, precision, now_nanoseconds(), &self.accept).await {
             Ok(outcome) if outcome.refused > 0 => answer::bad_lines(dialect, &outcome),
             Ok(_) => answer::taken(),
             Err(Full { retry_after }) => answer::full(dialect, retry_after),
-        }
+        })
     }
+}
+
+fn semaphore(permits: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(permits.clamp(1, Semaphore::MAX_PERMITS)))
 }
 
 fn create_database(dialect: Dialect, query: &str) -> Answer {

@@ -31,12 +31,6 @@ pub(super) struct Sockets {
     tcp: Option<(TcpListener, SocketAddr)>,
 }
 
-/// A client that came.
-pub(super) enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
 impl Sockets {
     pub(super) fn bind(config: &ListenerConfig) -> Result<Self, Error> {
         if config.unix.is_none() && config.tcp.is_none() {
@@ -66,23 +60,19 @@ impl Sockets {
         self.unix.as_ref().map(|unix| unix.path.as_path())
     }
 
-    /// The next client, of any socket.
-    pub(super) async fn accept(&self) -> io::Result<Stream> {
-        let unix = async {
-            match &self.unix {
-                Some(unix) => unix.listener.accept().await.map(|(stream, _)| Stream::Unix(stream)),
-                None => pending().await,
-            }
-        };
-        let tcp = async {
-            match &self.tcp {
-                Some((tcp, _)) => tcp.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            stream = unix => stream,
-            stream = tcp => stream,
+    /// The next client of the unix socket; never, if there is none.
+    pub(super) async fn accept_unix(&self) -> io::Result<UnixStream> {
+        match &self.unix {
+            Some(unix) => unix.listener.accept().await.map(|(stream, _)| stream),
+            None => pending().await,
+        }
+    }
+
+    /// The next client of the TCP port; never, if there is none.
+    pub(super) async fn accept_tcp(&self) -> io::Result<TcpStream> {
+        match &self.tcp {
+            Some((listener, _)) => listener.accept().await.map(|(stream, _)| stream),
+            None => pending().await,
         }
     }
 }

@@ -18,7 +18,7 @@ fn influxdbs_clients_write_through_tcp() {
     let written = write(&[&format!("http://{}", serving.address), TOKEN]);
     // Three points: in 4 precisions by 2 encodings, twice; in 5 precisions by 2 encodings.
     assert_eq!(written.len(), 3 * (4 * 2 * 2 + 5 * 2));
-    assert_eq!(sorted(serving.points()), sorted(written));
+    assert_same(serving.points(), written);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn influxdbs_client_writes_through_the_unix_socket() {
     let serving = Serving::start(Limits::default());
     let written = write(&["http://localhost", "unused", serving.path.to_str().unwrap()]);
     assert_eq!(written.len(), 3 * 4 * 2 * 2);
-    assert_eq!(sorted(serving.points()), sorted(written));
+    assert_same(serving.points(), written);
 }
 
 /// What the program says that it wrote.
@@ -63,7 +63,11 @@ fn value(kind: &str, value: &str) -> FieldValue {
 }
 
 /// Clients may send one request before another.
-fn sorted(mut points: Vec<Point>) -> Vec<Point> {
-    points.sort_by_key(|point| format!("{point:?}"));
-    points
+fn assert_same(mut handed_over: Vec<Point>, mut written: Vec<Point>) {
+    handed_over.sort_by_key(|point| format!("{point:?}"));
+    written.sort_by_key(|point| format!("{point:?}"));
+    assert_eq!(handed_over.len(), written.len());
+    for (handed_over, written) in handed_over.iter().zip(&written) {
+        assert_eq!(handed_over, written);
+    }
 }

@@ -66,7 +66,7 @@ fn lines_without_time_are_of_now() {
 fn good_lines_are_taken_beside_bad_ones() {
     let serving = Serving::start(Limits::default());
     let body = b"good b=1 1\nbad b= 2\n# a comment\n\ngood b=1 3\nlate b=1 9223372036854775\n";
-    let words = "partial write: unable to parse line 2, column 7: a field has no value\n\
+    let words = "partial write: unable to parse line 2, column 7: a field has no value, at \" 2\"\n\
                  unable to parse line 6, column 10: time outside range dropped=2";
     let good = [point("good", 1_000_000), point("good", 3_000_000)];
     let answer = serving.write("/write?precision=ms", "", body);

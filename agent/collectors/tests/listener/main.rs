@@ -1,6 +1,8 @@
 //! A listener, from outside: what real clients write arrives as they wrote it, what isn't allowed is
 //! refused, and nothing that a client does makes it wait or grow without bound.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail by panicking")]
+
 mod access;
 mod clients;
 mod limits;

@@ -1,4 +1,4 @@
-//! Gives everything that is stored back as line protocol, in bounded memory.
+//! Reads points back out of the store, in bounded memory, and gives them as line protocol.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,33 +7,51 @@ use std::path::Path;
 use rusqlite::{Connection, Row};
 use undertone_wire::Point;
 
-use super::store::{FORMAT, restored};
+use super::open_to_read;
+use super::selection::Selection;
+use super::store::restored;
 use super::tags::SESSION;
 use crate::lines;
-use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+use crate::sqlite::{StorageError, StorageErrorKind, failed};
 
-/// Writes all points of the store in `data_dir` as line protocol, with times in nanoseconds;
-/// returns how many. Also works while a proxy writes to the store; what it writes after the start is
-/// not seen.
+/// Writes points of the store in `data_dir` as line protocol, with times in nanoseconds; returns how
+/// many. Also works while a proxy writes to the store; what it writes after the start is not seen.
 ///
 /// Fields of one series and time are on one line; series follow one another, each in order of time.
 ///
 /// # Errors
 /// If there is no store, a newer version wrote it, it is damaged, or `out` refuses.
-pub fn export(data_dir: &Path, out: &mut dyn Write) -> Result<u64, StorageError> {
-    let connection = open_to_read(&data_dir.join(FORMAT.name), &FORMAT)?;
+pub fn export(
+    data_dir: &Path,
+    selection: &Selection,
+    out: &mut dyn Write,
+) -> Result<u64, StorageError> {
+    let mut line = String::new();
+    let count = each_point(data_dir, selection, &mut |point| {
+        line.clear();
+        lines::append(&point, &mut line)?;
+        out.write_all(line.as_bytes()).map_err(refused)
+    })?;
+    out.flush().map_err(refused)?;
+    Ok(count)
+}
+
+/// Hands over each point that [`export`] would write; returns how many.
+pub(crate) fn each_point(
+    data_dir: &Path,
+    selection: &Selection,
+    take: &mut dyn FnMut(Point) -> Result<(), StorageError>,
+) -> Result<u64, StorageError> {
+    let connection = open_to_read(data_dir)?;
     let broken = failed("cannot read the store");
-    let mut statement = connection.prepare(EVERYTHING).map_err(&broken)?;
-    let mut rows = statement.query([]).map_err(&broken)?;
+    let mut statement = connection.prepare(SELECTED).map_err(&broken)?;
+    let mut rows = statement.query(selection.parameters()).map_err(&broken)?;
 
     let mut current: Option<Open> = None;
-    let mut line = String::new();
     let mut count = 0;
     let mut flush = |open: &Open| {
-        line.clear();
-        lines::append(&open.point, &mut line)?;
         count += 1;
-        out.write_all(line.as_bytes()).map_err(refused)
+        take(open.point.clone())
     };
     while let Some(row) = rows.next().map_err(&broken)? {
         let series: i64 = row.get(SERIES).map_err(&broken)?;
@@ -63,7 +81,6 @@ pub fn export(data_dir: &Path, out: &mut dyn Write) -> Result<u64, StorageError>
     if let Some(open) = current {
         flush(&open)?;
     }
-    out.flush().map_err(refused)?;
     Ok(count)
 }
 
@@ -97,25 +114,29 @@ impl Open {
     }
 }
 
-fn refused(error: io::Error) -> StorageError {
-    StorageError::new(StorageErrorKind::Io, "cannot write the export").with_source(error)
+pub(super) fn refused(error: io::Error) -> StorageError {
+    StorageError::new(StorageErrorKind::Io, "cannot write the output").with_source(error)
 }
 
-/// The joins are fixed in the order in which the tables are sorted, so that nothing is sorted.
-pub(super) const EVERYTHING: &str = "
+/// What a [`Selection`] leaves. The joins are fixed in the order in which the tables are sorted, so
+/// that nothing is sorted.
+pub(super) const SELECTED: &str = "
     SELECT series.id, sample.time, measurement.name, series.session, series.tags,
            field.name, sample.kind, sample.value
     FROM series
     CROSS JOIN measurement ON measurement.id = series.measurement
     CROSS JOIN sample ON sample.series = series.id
     CROSS JOIN field ON field.id = sample.field
+    WHERE (?1 IS NULL OR measurement.name = ?1)
+      AND (?2 IS NULL OR series.session = ?2)
+      AND series.newest >= ?3 AND sample.time >= ?3
     ORDER BY series.id, sample.time, sample.field";
 
-const SERIES: usize = 0;
-const TIME: usize = 1;
-const MEASUREMENT: usize = 2;
-const SESSION_COLUMN: usize = 3;
-const TAGS: usize = 4;
-const FIELD: usize = 5;
-const KIND: usize = 6;
-const VALUE: usize = 7;
+pub(super) const SERIES: usize = 0;
+pub(super) const TIME: usize = 1;
+pub(super) const MEASUREMENT: usize = 2;
+pub(super) const SESSION_COLUMN: usize = 3;
+pub(super) const TAGS: usize = 4;
+pub(super) const FIELD: usize = 5;
+pub(super) const KIND: usize = 6;
+pub(super) const VALUE: usize = 7;

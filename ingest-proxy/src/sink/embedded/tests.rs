@@ -28,7 +28,7 @@ fn point(before: i64) -> Point {
 
 fn exported(folder: &TempDir) -> Vec<Point> {
     let mut text = Vec::new();
-    let count = export(folder.path(), &mut text).unwrap();
+    let count = export(folder.path(), &Selection::default(), &mut text).unwrap();
     let decoded = lines::decode(std::str::from_utf8(&text).unwrap());
     assert_eq!((decoded.points.len() as u64, decoded.unreadable), (count, 0));
     decoded.points
@@ -207,10 +207,13 @@ async fn exporting_sorts_nothing_so_its_memory_is_bounded() {
     let (store, _) = open(&folder, EmbeddedLimits::default());
     store.write(&[point(1)]).await.unwrap();
     let reader = rusqlite::Connection::open(folder.path().join("store.sqlite3")).unwrap();
-    let explain = format!("EXPLAIN QUERY PLAN {}", export::EVERYTHING);
+    let explain = format!("EXPLAIN QUERY PLAN {}", export::SELECTED);
     let mut statement = reader.prepare(&explain).unwrap();
-    let plan: Vec<String> =
-        statement.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    let plan: Vec<String> = statement
+        .query_map(Selection::default().parameters(), |row| row.get(3))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{plan:?}");
 }
 
@@ -235,9 +238,98 @@ async fn exporting_goes_on_while_it_writes_and_sees_one_moment() {
         }
     }
     let path = folder.path().to_owned();
-    let export = move || export(&path, &mut Meddler(store, false));
+    let export = move || export(&path, &Selection::default(), &mut Meddler(store, false));
     assert_eq!(tokio::task::spawn_blocking(export).await.unwrap().unwrap(), 2000);
     assert_eq!(exported(&folder).len(), 3000);
+}
+
+#[tokio::test]
+async fn a_selection_leaves_what_it_names() {
+    let folder = TempDir::new().unwrap();
+    let (store, _) = open(&folder, EmbeddedLimits::default());
+    let other = |before| Point { measurement: "other".to_owned(), ..point(before) };
+    let theirs = |before| point(before).tag("session", "t");
+    let all = [point(30), point(20), point(10), other(20), theirs(20)];
+    store.write(&all).await.unwrap();
+    let name = |name: &str| Some(name.to_owned());
+    let ago = |seconds| Some(UNIX_EPOCH + Duration::from_secs(NOW - seconds));
+    for (measurement, session, since, left) in [
+        (None, None, None, all.to_vec()),
+        (name("m"), None, None, vec![point(30), point(20), point(10), theirs(20)]),
+        (name("m"), name("t"), None, vec![theirs(20)]),
+        (None, name("s"), ago(20), vec![point(20), point(10), other(20)]),
+        (None, None, ago(9), vec![]),
+        (name("x"), None, None, vec![]),
+    ] {
+        let selection = Selection { measurement, session, since };
+        let mut text = Vec::new();
+        let count = export(folder.path(), &selection, &mut text).unwrap();
+        let points = lines::decode(std::str::from_utf8(&text).unwrap()).points;
+        assert_eq!(count as usize, points.len());
+        assert_eq!(normal(points), normal(left.clone()), "{selection:?}");
+        let rows = csv(folder.path(), &selection, &mut Vec::new()).unwrap();
+        assert_eq!(rows as usize, left.len(), "each point has one field");
+    }
+}
+
+#[tokio::test]
+async fn csv_says_what_is_stored() {
+    let folder = TempDir::new().unwrap();
+    let (store, _) = open(&folder, EmbeddedLimits::default());
+    let hostile = point(1).tag("t", "a,\"b\"").field("f", 0.1).field("s", "x,\n\"y\"");
+    let hostile = hostile.field("b", true).field("n", u64::MAX);
+    store.write(std::slice::from_ref(&hostile)).await.unwrap();
+    let mut text = Vec::new();
+    assert_eq!(csv(folder.path(), &Selection::default(), &mut text).unwrap(), 4);
+    let mut table = ::csv::Reader::from_reader(&*text);
+    let names = table.headers().unwrap().clone();
+    assert_eq!(names, ["time", "measurement", "session", "tags", "field", "kind", "value"][..]);
+    let mut rows: Vec<Vec<String>> =
+        table.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+    rows.sort();
+    let time = hostile.timestamp.unwrap().to_string();
+    let expected = [
+        ("b", "b", "1"),
+        ("f", "f", "0.1"),
+        ("n", "u", "18446744073709551615"),
+        ("s", "s", "x,\n\"y\""),
+    ];
+    let tags = r#"{"t":"a,\"b\""}"#;
+    assert_eq!(
+        rows,
+        expected.map(|(field, kind, value)| {
+            [&time, "m", "s", tags, field, kind, value].map(str::to_owned).to_vec()
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_backup_is_a_private_store_and_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = TempDir::new().unwrap();
+    let (store, _) = open(&folder, EmbeddedLimits::default());
+    store.write(&(0..3000).map(point).collect::<Vec<_>>()).await.unwrap();
+    let copy = TempDir::new().unwrap();
+    let file = copy.path().join("store.sqlite3");
+    let bytes = backup(folder.path(), &file).unwrap();
+    let metadata = fs::metadata(&file).unwrap();
+    assert_eq!((metadata.len(), metadata.permissions().mode() & 0o777), (bytes, 0o600));
+    assert_eq!(fs::read_dir(copy.path()).unwrap().count(), 1, "nothing beside it");
+    let before = fs::read(&file).unwrap();
+    assert!(backup(folder.path(), &file).unwrap_err().to_string().contains("exists"));
+    assert_eq!(fs::read(&file).unwrap(), before);
+    store.write(&[point(5000)]).await.unwrap();
+
+    let (again, _) = open(&copy, EmbeddedLimits::default());
+    assert_eq!(exported(&copy).len(), 3000);
+    assert_eq!(query(&copy, "PRAGMA integrity_check"), ["ok"]);
+    again.write(&[point(6000)]).await.unwrap();
+    assert_eq!(exported(&copy).len(), 3001, "it is a store like any other");
+
+    let nowhere = TempDir::new().unwrap();
+    let file = nowhere.path().join("copy");
+    assert!(backup(nowhere.path(), &file).is_err());
+    assert!(!file.exists());
 }
 
 #[tokio::test]
@@ -251,5 +343,7 @@ async fn a_closed_store_says_so_and_can_be_opened_again() {
     let (store, _) = open(&folder, EmbeddedLimits::default());
     assert_eq!(exported(&folder), [point(1)]);
     drop(store);
-    assert!(export(TempDir::new().unwrap().path(), &mut Vec::new()).is_err());
+    assert!(
+        export(TempDir::new().unwrap().path(), &Selection::default(), &mut Vec::new()).is_err()
+    );
 }

@@ -1,0 +1,73 @@
+//! How the proxy is doing, for the page: the numbers of `/health` and `/metrics`, without a store.
+
+use crate::{health::Report, writer::SinkState};
+
+/// A moment's state.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Status {
+    pub(super) bootstrap_percent: u8,
+    pub(super) published: bool,
+    pub(super) admitted_parcels: u64,
+    pub(super) admitted_points: u64,
+    /// What else happened to requests, parcels and points: what, in which unit, how many.
+    pub(super) not_admitted: Vec<(String, &'static str, u64)>,
+    pub(super) queue_parcels: u64,
+    pub(super) queue_bytes: u64,
+    pub(super) sinks: Vec<SinkState>,
+}
+
+impl Status {
+    pub(super) fn of(report: &Report) -> Self {
+        let progress = *report.progress.borrow();
+        let stats = report.queue.stats();
+        let mut not_admitted: Vec<_> = stats
+            .refused()
+            .map(|(reason, count)| (explained(reason).to_owned(), "points", count))
+            .collect();
+        not_admitted.extend([
+            (
+                "no parcel for this deployment, since the start".to_owned(),
+                "requests",
+                report.admission.malformed(),
+            ),
+            (
+                "could not be stored, since the start".to_owned(),
+                "requests",
+                report.admission.undecided(),
+            ),
+            ("came again".to_owned(), "parcels", stats.replayed()),
+            ("dropped: the queue was full".to_owned(), "parcels", stats.dropped_full().parcels),
+            (
+                "dropped: waited too long for a sink".to_owned(),
+                "parcels",
+                stats.dropped_old().parcels,
+            ),
+            ("refused by a sink".to_owned(), "points", stats.quarantined()),
+        ]);
+        not_admitted.retain(|(_, _, count)| *count > 0);
+        Self {
+            bootstrap_percent: progress.bootstrap_percent,
+            published: progress.published,
+            admitted_parcels: stats.admitted().parcels,
+            admitted_points: stats.admitted().points,
+            not_admitted,
+            queue_parcels: stats.waiting_parcels,
+            queue_bytes: stats.waiting_bytes,
+            sinks: report.sinks.iter().map(|sink| sink.borrow().clone()).collect(),
+        }
+    }
+}
+
+/// A reason of `undertone_points_refused_total` in words.
+fn explained(reason: &str) -> &str {
+    match reason {
+        "measurement" => "measurement not in the schema",
+        "tag" => "a tag too many or too few",
+        "tag_value" => "tag value not in the schema",
+        "fields" => "fields of another kind of instrument",
+        "bucket" => "value not one of the buckets",
+        "time" => "older than 48 hours",
+        "second_session_on_circuit" => "a second session on a circuit",
+        other => other,
+    }
+}

@@ -1,0 +1,128 @@
+//! What the sinks for InfluxDB 1, 2 and 3 have in common: points go out as lines, the answer is read,
+//! and what was refused is found.
+//!
+//! One writer, three dialects: `influxdb1`, `influxdb2` and `influxdb3` say which path, how a request
+//! is authorized, and what was asked for. Credentials are in no error and no `Debug`; a database's
+//! text goes only where refused lines go. A credential that is refused is read again from its file.
+
+mod answer;
+mod bisect;
+mod client;
+mod secret;
+mod server;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::sync::{Mutex, PoisonError};
+
+use hyper::body::Bytes;
+use undertone_wire::Point;
+
+pub use secret::Secret;
+pub use server::Server;
+
+use super::{RefusedPoint, SinkError, SinkErrorKind, influxdb2};
+use crate::lines;
+pub(super) use answer::{Answer, Version};
+use answer::{Verdict, verdict};
+use bisect::Bisect;
+pub(super) use client::Client;
+pub(super) use secret::Authorization;
+
+/// Writes points as lines to one database.
+pub(super) struct LineWriter {
+    version: Version,
+    transport: Transport,
+    secret: Mutex<Secret>,
+}
+
+/// What takes a request to the database.
+pub(super) enum Transport {
+    /// A client of our own, on hyper.
+    Own(Client),
+    /// The crate `influxdb2`.
+    Crate(influxdb2::PlainClient),
+}
+
+impl std::fmt::Debug for LineWriter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LineWriter").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+impl LineWriter {
+    pub(super) fn new(version: Version, transport: Transport, secret: Secret) -> Self {
+        Self { version, transport, secret: Mutex::new(secret) }
+    }
+
+    /// Writes points and looks for those that are refused: where the database doesn't name them, by
+    /// halving what was refused.
+    pub(super) async fn write(&self, points: &[Point]) -> Result<(), SinkError> {
+        let mut search = Bisect::new(points.len());
+        let mut refused = Vec::new();
+        while let Some(range) = search.next() {
+            let part = points.get(range.clone()).unwrap_or_default();
+            match self.attempt(part).await? {
+                Verdict::Written => {}
+                Verdict::Refused(reason) => {
+                    if !search.split(range.clone()) {
+                        refused.push(RefusedPoint { index: range.start, reason });
+                    }
+                }
+                Verdict::Partly(lines) => refused.extend(lines.into_iter().map(|mut line| {
+                    line.index += range.start;
+                    line
+                })),
+            }
+        }
+        if refused.is_empty() {
+            return Ok(());
+        }
+        Err(SinkError::new(
+            SinkErrorKind::LinesRefused(refused),
+            "InfluxDB refused some of the lines",
+        ))
+    }
+
+    async fn attempt(&self, points: &[Point]) -> Result<Verdict, SinkError> {
+        let body = match lines::encode(points) {
+            Ok(body) => Bytes::from(body),
+            Err(error) => return Ok(Verdict::Refused(error.to_string())),
+        };
+        let secret = self.secret();
+        let mut answer = self.post(&secret, body.clone()).await?;
+        if matches!(answer.status, 401 | 403)
+            && let Some(corrected) = secret.read_again().await
+        {
+            // What can't be a token is not kept: the next refusal has the file read again.
+            if self.version != Version::One {
+                corrected.check()?;
+            }
+            *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = corrected.clone();
+            answer = self.post(&corrected, body).await?;
+        }
+        verdict(self.version, &answer, points.len())
+    }
+
+    async fn post(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
+        match &self.transport {
+            Transport::Own(client) => client.post(secret, body).await,
+            Transport::Crate(client) => client.post(secret, body).await,
+        }
+    }
+
+    fn secret(&self) -> Secret {
+        self.secret.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A configuration that can't work.
+pub(super) fn wrong(what: &'static str) -> SinkError {
+    SinkError::new(SinkErrorKind::Fatal, what)
+}
+
+/// Something that may pass by itself.
+pub(super) fn unreachable(what: &'static str) -> SinkError {
+    SinkError::new(SinkErrorKind::RetryAfter(None), what)
+}
