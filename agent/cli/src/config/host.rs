@@ -1,10 +1,10 @@
 //! `[host]`: what is read from this machine.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{error::ConfigError, section::Section};
 
-pub(super) const KEYS: &[&str] = &["interval_seconds", "collect"];
+pub(super) const KEYS: &[&str] = &["interval_seconds", "collect", "root"];
 const INTERVAL: f64 = 10.0;
 const INTERVAL_RANGE: std::ops::RangeInclusive<f64> = 1.0..=86_400.0;
 
@@ -15,6 +15,8 @@ pub(crate) struct HostConfig {
     pub(crate) interval: Duration,
     /// What is read; empty: nothing.
     pub(crate) collect: Vec<Part>,
+    /// Where the machine's file system begins: inside a container, where it is mounted.
+    pub(crate) root: PathBuf,
 }
 
 /// A part of a machine.
@@ -56,6 +58,7 @@ impl HostConfig {
         let mut config = Self {
             interval: Duration::from_secs_f64(INTERVAL),
             collect: Part::ALL.map(|(_, part)| part).into(),
+            root: PathBuf::from("/"),
         };
         let Some(table) = root.table("host")? else { return Ok(config) };
         let mut section = Section::new("host", table.place, table.value, KEYS)?;
@@ -73,6 +76,14 @@ impl HostConfig {
                     return Err(name.wrong(format!("`{}` stands here twice", part.name())));
                 }
                 config.collect.push(part);
+            }
+        }
+        if let Some(root) = section.text("root")? {
+            config.root = root.path()?;
+            if !config.root.join("proc").is_dir() {
+                let reason = "there is no `proc` in this folder: it must be where the whole file \
+                              system of the machine is mounted";
+                return Err(root.wrong(reason));
             }
         }
         Ok(config)

@@ -119,6 +119,7 @@ fn mistakes_name_file_line_and_key() {
         ("[host]\nintervall_seconds = 5", 2, "host.intervall_seconds", "did you mean"),
         ("[host]\ncollect = [\n\"cpu\",\n\"memroy\"]", 4, "host.collect", "did you mean `memory`?"),
         ("[host]\ncollect = [\"cpu\", \"cpu\"]", 2, "host.collect", "twice"),
+        ("[host]\nroot = \"/nonexistent\"", 2, "host.root", "no `proc`"),
         ("\n[[listener]]\n", 2, "listener.unix", "needs `unix` or `tcp`"),
         (tcp, 2, "listener.tcp", "`token_file` is required"),
         (

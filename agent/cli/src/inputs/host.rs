@@ -64,6 +64,7 @@ impl HostInput {
 pub(crate) fn collector(config: &HostConfig) -> Host {
     let has = |part| config.collect.contains(&part);
     Host::new(Collected {
+        root: config.root.clone(),
         system: has(Part::System),
         cpu: has(Part::Cpu),
         mem: has(Part::Memory),
