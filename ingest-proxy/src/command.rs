@@ -13,7 +13,11 @@ use tokio::{
     sync::watch,
 };
 use tracing_subscriber::EnvFilter;
-use undertone_ingest_proxy::{Config, OpenProxy, Proxy, Schemas, front::Progress, sink::embedded};
+use undertone_ingest_proxy::{
+    Config, OpenProxy, Proxy, Schemas,
+    front::{FrontKind, Progress},
+    sink::embedded,
+};
 
 /// How long the end may take: what is queued is written if that is possible, and else kept.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(10);
@@ -125,7 +129,7 @@ async fn run(config: Config) -> Result<()> {
     let mut proxy = proxy.start();
     let progress = proxy.progress();
     let ended = tokio::select! {
-        ended = proxy.ended() => ended.context("the onion service ended"),
+        ended = proxy.ended() => ended.context("the front ended"),
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
         _ = hangup.recv() => Ok(()),
@@ -135,18 +139,28 @@ async fn run(config: Config) -> Result<()> {
     ended
 }
 
-/// Tells how the onion service comes up, for ever.
+/// Tells how the front comes up, for ever.
 async fn tell(mut progress: watch::Receiver<Progress>) {
-    let mut told = None;
+    let mut told = String::new();
     while progress.changed().await.is_ok() {
-        let now = *progress.borrow_and_update();
-        if told != Some(now) {
-            let published = if now.published { "; onion service published" } else { "" };
-            tracing::info!("Tor bootstrapped {} %{published}", now.bootstrap_percent);
-            told = Some(now);
+        let now = how_far(*progress.borrow_and_update());
+        if told != now {
+            tracing::info!("{now}");
+            told = now;
         }
     }
     std::future::pending().await
+}
+
+fn how_far(progress: Progress) -> String {
+    match (progress.kind, progress.published) {
+        (FrontKind::Unix, true) => "the tor in front has brought a stream".to_owned(),
+        (FrontKind::Unix, false) => "waiting for the tor in front".to_owned(),
+        (_, published) => {
+            let published = if published { "; onion service published" } else { "" };
+            format!("Tor bootstrapped {} %{published}", progress.bootstrap_percent)
+        }
+    }
 }
 
 fn list(schemas: &Schemas) -> Result<()> {

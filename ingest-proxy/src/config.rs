@@ -1,5 +1,7 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
+mod front;
+
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
@@ -11,6 +13,7 @@ use std::{
 use serde::Deserialize;
 use undertone_wire::endpoint::DeploymentId;
 
+pub use self::front::{FrontConfig, UnixFront};
 use crate::{
     error::{Error, ErrorKind},
     queue::QueueLimits,
@@ -24,6 +27,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Where `/health` and `/metrics` are; none: nowhere. A loopback address.
     pub health: Option<SocketAddr>,
+    /// How agents reach it; an onion service of its own unless set.
+    pub front: FrontConfig,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
     /// Bounds of the queue.
@@ -58,13 +63,13 @@ pub enum Target {
 struct RawConfig {
     data_dir: Option<PathBuf>,
     health: Option<toml::Spanned<String>>,
+    front: Option<toml::Spanned<front::RawFront>>,
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     queue: RawQueue,
     #[serde(default, rename = "sink")]
     sinks: Vec<toml::Spanned<RawSink>>,
-    #[serde(default)]
-    tor: toml::Table,
+    tor: Option<toml::Spanned<toml::Table>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -91,6 +96,7 @@ impl Config {
         Self {
             data_dir: data_dir.into(),
             health: Some(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9790).into()),
+            front: FrontConfig::Onion,
             deployment: None,
             queue: QueueLimits::default(),
             sinks: vec![store],
@@ -133,6 +139,10 @@ impl Config {
                 },
             };
         }
+        if let Some(front) = raw.front {
+            config.front =
+                front::checked(front, folder).map_err(|(key, span, what)| at(key, span, what))?;
+        }
         if let Some(deployment) = raw.deployment {
             let parsed = deployment.get_ref().parse();
             config.deployment =
@@ -172,7 +182,13 @@ impl Config {
             }
             config.sinks.push(sink);
         }
-        config.tor = raw.tor.to_string();
+        if let Some(tor) = raw.tor {
+            if config.front != FrontConfig::Onion && !tor.get_ref().is_empty() {
+                let what = "is for the front \"onion\"; the tor in front has a torrc".to_owned();
+                return Err(at("tor", tor.span(), what));
+            }
+            config.tor = tor.into_inner().to_string();
+        }
         Ok(config)
     }
 }
@@ -231,6 +247,8 @@ mod tests {
             (two, "line 5", "`type`"),
             (&two.replace("\"a\"", "\"a b\""), "line 1", "`name`"),
             ("[queue]\nmax_age_hours = 0", "line 2", "max_age_hours"),
+            ("[front]\ntype = \"unix\"", "line 1", "`path`"),
+            ("\n[tor.channel]\npadding = \"none\"\n[front]\ntype = \"x\"", "line 5", "`type`"),
             (influx, "line 1", "`token_file`"),
         ] {
             let error = parse(text).unwrap_err();

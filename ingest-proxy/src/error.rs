@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Storage,
     /// Tor, the keystore, or the onion service.
     Tor,
+    /// The unix socket that a tor in front connects to.
+    Socket,
     /// The local port of `/health` and `/metrics`.
     Health,
 }

@@ -1,60 +1,43 @@
-//! The onion service: publishes the address and turns rendezvous circuits into byte streams.
+//! The proxy's side towards Tor: byte streams, and which circuit each came on.
 //!
-//! The identity key lives in arti's keystore (invariant S5): it is made at the first opening, stays
-//! there over restarts and is never read by us. The only module of the proxy that names arti's
-//! types.
+//! Here is what both fronts share. `onion` is an onion service of arti, in this process; `socket` is
+//! a unix socket behind a tor that runs already. What a stream says is not their concern.
+
+mod onion;
+mod socket;
 
 use std::{
-    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use arti_client::{
-    HasKind, TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder,
-};
-use futures::StreamExt;
-use safelog::DisplayRedacted;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Semaphore, watch},
-    task::JoinSet,
-    time::timeout,
+    sync::watch,
 };
-use tor_cell::relaycell::msg::Connected;
-use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
-use tor_proto::stream::IncomingStreamRequest;
-use undertone_wire::{
-    endpoint::{DEFAULT_PORT, OnionAddress},
-    session::SessionPublicKey,
-};
+use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
 
+use self::{onion::Onion, socket::Socket};
 use crate::{
-    error::{Error, ErrorKind},
-    sqlite::make_private_folder,
-    writer::stopped,
+    config::{Config, FrontConfig},
+    error::Error,
 };
 
-/// Under this name arti keeps the service's keys; changing it would change the address.
-const NICKNAME: &str = "undertone";
-/// Below the user's configuration: an onion service is worth its guards' discovery (invariant S7).
-const DEFAULTS: &str = "vanguards.mode = \"full\"\n";
-/// Open streams on one circuit; arti ends a circuit that has more. An agent has one.
+/// Tor's keys and cache, inside the data folder.
+const TOR_FOLDER: &str = "tor";
+
+/// Open streams on one circuit. An agent has one.
 const STREAMS_PER_CIRCUIT: u32 = 4;
 /// Streams answered at once; further ones wait.
 const STREAMS_LIMIT: usize = 1_024;
-/// Rendezvous circuits held at once; further ones wait. An agent keeps one for as long as it lives.
+/// Circuits held at once. An agent keeps one for as long as it lives.
 const CIRCUITS_LIMIT: usize = 16_384;
-/// A circuit that has brought no verified parcel is ended after this.
+/// A circuit that has brought no verified parcel is given up after this.
 const PROOF_LIMIT: Duration = Duration::from_secs(60);
+/// A circuit without a new stream is given up after this; an agent's streams are at most 9 minutes apart.
+const CIRCUIT_IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// At the end, what is being answered may take this long.
 const GRACE: Duration = Duration::from_secs(3);
-
-/// A circuit without a new stream is ended after this; an agent's streams are at most 9 minutes apart.
-const CIRCUIT_IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
-
-/// Between two attempts to bootstrap, each of which tries for minutes.
-const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
 
 /// A byte stream of a client of the onion service.
 pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -77,9 +60,10 @@ pub(crate) struct Circuit {
 }
 
 impl Circuit {
-    /// Whether it has brought a verified parcel.
-    fn is_proven(&self) -> bool {
-        self.session.get().is_some()
+    /// How long it is kept without a new stream.
+    fn idle_limit(&self) -> Duration {
+        let proven = self.session.get().is_some();
+        if proven { CIRCUIT_IDLE_LIMIT } else { PROOF_LIMIT }
     }
 
     /// Whether this is the circuit's only session so far (invariant P7).
@@ -88,172 +72,96 @@ impl Circuit {
     }
 }
 
-/// An onion service that isn't published yet.
-pub struct Onion {
-    tor: TorClientConfig,
-    service: OnionServiceConfig,
-    address: OnionAddress,
+/// A front that is open and doesn't serve yet.
+pub(crate) enum Front {
+    Onion(Box<Onion>),
+    Socket(Socket),
 }
 
-impl Onion {
-    /// Reads the service's identity from `folder`, or makes it there. Touches no network.
-    ///
-    /// `tor` is arti's own configuration in TOML; empty for its defaults.
+impl Front {
+    /// Opens what the configuration says: the onion service's identity, or the socket.
     ///
     /// # Errors
-    /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
-    pub fn open(folder: &Path, tor: &str) -> Result<Self, Error> {
-        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
-        make_private_folder(folder)
-            .map_err(|error| Error::new(ErrorKind::Storage, "open Tor's folder").because(error))?;
-        let folder = folder.canonicalize().map_err(|e| failed("find Tor's folder").because(e))?;
-        let tor = undertone_tor::configuration(
-            &[DEFAULTS, tor],
-            &folder.join("state"),
-            &folder.join("cache"),
-        )
-        .map_err(|error| failed("read `[tor]`").because(error))?;
-        let mut service = OnionServiceConfigBuilder::default();
-        service
-            .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
-            .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
-        let service = service
-            .build()
-            .map_err(|error| failed("configure the onion service").because(error))?;
-        let keys =
-            TorClient::<undertone_tor::TorRuntime>::create_onion_service(&tor, service.clone())
-                .map_err(|error| failed("open the keystore").because(error))?;
-        let identity = match keys.onion_address() {
-            Some(identity) => identity,
-            None => keys
-                .generate_identity_key(Default::default())
-                .map_err(|error| failed("make the onion service's identity").because(error))?,
+    /// With the kind of what can't be opened.
+    pub(crate) async fn open(config: &Config) -> Result<Self, Error> {
+        match &config.front {
+            FrontConfig::Onion => Ok(Self::Onion(Box::new(open_onion(config)?))),
+            FrontConfig::Unix(socket) => Ok(Self::Socket(Socket::bind(socket).await?)),
+        }
+    }
+
+    /// The address that agents reach it by.
+    pub(crate) fn address(&self) -> &OnionAddress {
+        match self {
+            Self::Onion(onion) => onion.address(),
+            Self::Socket(socket) => socket.address(),
+        }
+    }
+
+    /// How far it is before it serves.
+    pub(crate) fn progress(&self) -> Progress {
+        let kind = match self {
+            Self::Onion(_) => FrontKind::Onion,
+            Self::Socket(_) => FrontKind::Unix,
         };
-        let address = identity.display_unredacted().to_string().parse().map_err(
-            |error: undertone_wire::endpoint::EndpointError| {
-                failed("read the onion address").because(error)
-            },
-        )?;
-        Ok(Self { tor, service, address })
+        Progress { kind, ..Progress::default() }
     }
 
-    /// The address, before and after it is published.
-    pub fn address(&self) -> &OnionAddress {
-        &self.address
-    }
-
-    /// Publishes the service and answers its streams until `stop` says so.
+    /// Answers its streams until `stop` says so.
     pub(crate) async fn serve(
         self,
         answer: impl Answer,
         progress: watch::Sender<Progress>,
-        mut stop: watch::Receiver<bool>,
+        stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
-        let ending = stop.clone();
-        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
-        let runtime = undertone_tor::runtime(tokio::runtime::Handle::current())
-            .map_err(|error| failed("prepare TLS").because(error))?;
-        let client = TorClient::with_runtime(runtime)
-            .config(self.tor)
-            .create_unbootstrapped_async()
-            .await
-            .map_err(|error| failed("start Tor").because(error))?;
-        let launched = client
-            .launch_onion_service(self.service)
-            .map_err(|error| failed("launch the onion service").because(error))?;
-        let Some((service, requests)) = launched else {
-            return Err(failed("launch the onion service: it is disabled"));
-        };
-        let mut bootstrap_events = client.bootstrap_events();
-        let mut states = service.status_events();
-        let mut requests = std::pin::pin!(requests);
-        let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
-        let mut is_online = false;
-        let mut circuits = JoinSet::new();
-        let places = Arc::new(Semaphore::new(STREAMS_LIMIT));
-        loop {
-            tokio::select! {
-                () = stopped(&mut stop) => break,
-                () = &mut online, if !is_online => is_online = true,
-                Some(status) = bootstrap_events.next() => {
-                    let percent = (status.as_frac() * 100.0) as u8;
-                    progress.send_modify(|progress| progress.bootstrap_percent = percent);
-                }
-                Some(status) = states.next() => {
-                    let published = status.state().is_fully_reachable();
-                    progress.send_modify(|progress| progress.published = published);
-                }
-                Some(_) = circuits.join_next() => {}
-                request = requests.next(), if circuits.len() < CIRCUITS_LIMIT => {
-                    let Some(request) = request else {
-                        return Err(failed("serve: the onion service ended"));
-                    };
-                    let places = Arc::clone(&places);
-                    circuits.spawn(serve_circuit(request, answer.clone(), places, ending.clone()));
-                }
+        match self {
+            Self::Onion(onion) => onion.serve(answer, progress, stop).await,
+            Self::Socket(socket) => {
+                socket.serve(answer, progress, stop).await;
+                Ok(())
             }
         }
-        // Past the grace, streams are cut: agents keep what they got no answer for.
-        let _ = timeout(GRACE, async { while circuits.join_next().await.is_some() {} }).await;
-        circuits.shutdown().await;
-        Ok(())
     }
 }
 
-/// A launched service waits for Tor; this is what gets Tor going, however long it is blocked.
-async fn bootstrap_until_it_works(client: &TorClient<undertone_tor::TorRuntime>) {
-    while let Err(error) = client.bootstrap().await {
-        tracing::warn!(kind = ?error.kind(), "Tor did not bootstrap; trying again in {BOOTSTRAP_RETRY:?}");
-        tokio::time::sleep(BOOTSTRAP_RETRY).await;
+/// The address that a front of this configuration has, whether it runs or not. Makes the onion
+/// service's identity if there is none.
+///
+/// # Errors
+/// [`ErrorKind::Tor`](crate::ErrorKind::Tor) if the keystore can't be used.
+pub(crate) fn address(config: &Config) -> Result<OnionAddress, Error> {
+    match &config.front {
+        FrontConfig::Onion => Ok(open_onion(config)?.address().clone()),
+        FrontConfig::Unix(socket) => Ok(socket.onion.clone()),
     }
 }
 
-/// Answers the streams of one rendezvous circuit, side by side, until its client or `stop` ends it.
-async fn serve_circuit(
-    request: RendRequest,
-    answer: impl Answer,
-    places: Arc<Semaphore>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let Ok(mut requests) = request.accept().await else { return };
-    let circuit = Arc::new(Circuit::default());
-    let mut streams = JoinSet::new();
-    loop {
-        let limit = if circuit.is_proven() { CIRCUIT_IDLE_LIMIT } else { PROOF_LIMIT };
-        let request = tokio::select! {
-            () = stopped(&mut stop) => break,
-            Some(_) = streams.join_next() => continue,
-            request = timeout(limit, requests.next()) => request,
-        };
-        let Ok(Some(request)) = request else { break };
-        if !wants_our_port(&request) {
-            // A port scan, or something else that no agent does.
-            let _ = request.shutdown_circuit();
-            return;
-        }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        if let Ok(stream) = request.accept(Connected::new_empty()).await {
-            let answered = answer.clone().answer(stream, Arc::clone(&circuit));
-            streams.spawn(async move {
-                answered.await;
-                drop(place);
-            });
-        }
-    }
-    streams.join_all().await;
+fn open_onion(config: &Config) -> Result<Onion, Error> {
+    Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor)
 }
 
-fn wants_our_port(request: &StreamRequest) -> bool {
-    matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == DEFAULT_PORT)
-}
-
-/// How far the service is on its way to being reachable.
+/// How far the front is on its way to being reachable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// Bootstrap of Tor, in percent.
+    /// Which front it is.
+    pub kind: FrontKind,
+    /// Bootstrap of Tor, in percent. Of a tor in front nothing is known: 0.
     pub bootstrap_percent: u8,
     /// Whether introduction points and descriptor are up. arti may say so late: an agent can often
-    /// get through before.
+    /// get through before. Of a tor in front: whether it has brought a stream since the start.
     pub published: bool,
+    /// Streams of a tor in front that were closed since they named no circuit.
+    pub streams_refused: u64,
+}
+
+/// The kinds of fronts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrontKind {
+    /// An onion service in this process.
+    #[default]
+    Onion,
+    /// A unix socket behind a tor that runs already.
+    Unix,
 }

@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use crate::{
     admission::Admission,
     error::{Error, ErrorKind},
-    front::Progress,
+    front::{FrontKind, Progress},
     queue::Queue,
     writer::{SinkState, stopped},
 };
@@ -118,13 +118,9 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 impl Report {
     /// One line for each part; `503` while one of them needs the operator.
     fn health(&self) -> (StatusCode, String) {
-        let progress = *self.progress.borrow();
-        let mut body = format!("tor: bootstrapped {} %\n", progress.bootstrap_percent);
-        let published = if progress.published { "published" } else { "not known to be published" };
-        let _ = writeln!(body, "onion service: {published}");
+        let (mut well, mut body) = front(*self.progress.borrow());
         let stats = self.queue.stats();
         let _ = writeln!(body, "queue: {} parcels wait", stats.waiting_parcels);
-        let mut well = progress.bootstrap_percent == 100;
         for sink in &self.sinks {
             let sink = sink.borrow();
             well &= sink.ok;
@@ -150,6 +146,7 @@ impl Report {
         counter("parcels_replayed_total", stats.replayed());
         counter("requests_malformed_total", self.admission.malformed());
         counter("requests_undecided_total", self.admission.undecided());
+        counter("streams_refused_total", self.progress.borrow().streams_refused);
         counter("parcels_dropped_full_total", stats.dropped_full().parcels);
         counter("parcels_dropped_old_total", stats.dropped_old().parcels);
         counter("lines_quarantined_total", stats.quarantined());
@@ -177,4 +174,26 @@ impl Report {
         out += &family("counter", "sink_points_refused_total", &|sink| sink.refused_points);
         out
     }
+}
+
+/// Whether the front is well, as far as that is known here, and its lines.
+fn front(progress: Progress) -> (bool, String) {
+    if progress.kind == FrontKind::Unix {
+        let seen = if progress.published { "has brought" } else { "has not yet brought" };
+        let mut text = format!("front: unix socket\ntor: the one in front {seen} a stream\n");
+        if progress.streams_refused > 0 {
+            let _ = writeln!(
+                text,
+                "streams that named no circuit: {} (is HiddenServiceExportCircuitID set?)",
+                progress.streams_refused
+            );
+        }
+        return (true, text);
+    }
+    let published = if progress.published { "published" } else { "not known to be published" };
+    let percent = progress.bootstrap_percent;
+    let text = format!(
+        "front: onion service\ntor: bootstrapped {percent} %\nonion service: {published}\n"
+    );
+    (percent == 100, text)
 }

@@ -1,7 +1,7 @@
 //! The ingest side of Undertone: publishes an onion service, admits sealed parcels, queues them
 //! durably and writes them to databases.
 //!
-//! The file list is the way of a parcel: [`front`] (the onion service) → `http` → `admission` →
+//! The file list is the way of a parcel: [`front`] (towards Tor) → `http` → `admission` →
 //! [`queue`] → the answer → [`writer`] → [`sink`].
 
 mod admission;
@@ -18,7 +18,7 @@ pub mod sink;
 mod sqlite;
 pub mod writer;
 
-pub use config::{Config, SinkConfig, Target};
+pub use config::{Config, FrontConfig, SinkConfig, Target, UnixFront};
 pub use error::{Error, ErrorKind};
 pub use proxy::{OpenProxy, Proxy};
 pub use schemas::Schemas;

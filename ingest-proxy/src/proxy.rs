@@ -13,7 +13,7 @@ use crate::{
     admission::Admission,
     config::{Config, Target},
     error::{Error, ErrorKind},
-    front::{Onion, Progress},
+    front::{self, Front, Progress},
     health::{Health, Report},
     http::Http,
     queue::Queue,
@@ -22,9 +22,6 @@ use crate::{
     writer::{SinkState, Writer, WriterLimits},
 };
 
-/// Tor's keys and cache, inside the data folder.
-const TOR_FOLDER: &str = "tor";
-
 /// As good as no limit.
 const LONGEST_SHUTDOWN: Duration = Duration::from_secs(3_600);
 /// The queue's last commit, after everything else.
@@ -32,7 +29,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 
 /// A proxy whose files are open; nothing is published yet.
 pub struct OpenProxy {
-    onion: Onion,
+    front: Front,
     ingest: Ingest,
     queue: Queue,
     admission: Arc<Admission>,
@@ -52,21 +49,23 @@ pub struct Proxy {
 }
 
 impl OpenProxy {
-    /// Opens queue, sinks, schemas and the onion service's identity. Touches no network.
+    /// Opens queue, sinks, schemas and the front: the onion service's identity, or the socket. Touches
+    /// no network.
     ///
     /// # Errors
     /// With the kind of what can't be opened.
     pub async fn open(config: Config) -> Result<Self, Error> {
         let folder = &config.data_dir;
-        let onion = Onion::open(&folder.join(TOR_FOLDER), &config.tor)?;
         let schemas = Schemas::load(folder)?;
-        let queue = Queue::open(folder, config.queue)
+        let queue = Queue::open(folder, config.queue.clone())
             .map_err(|error| Error::new(ErrorKind::Storage, "open the queue").because(error))?;
         let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
         queue
             .register_sinks(&names)
             .await
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
+        // After the queue, which no two proxies have open.
+        let front = Front::open(&config).await?;
         let mut writers = Vec::new();
         for sink in config.sinks {
             let opened = open_sink(folder, sink.target).map_err(|error| {
@@ -74,18 +73,18 @@ impl OpenProxy {
             })?;
             writers.push(Writer::new(sink.name, opened, queue.clone(), WriterLimits::default()));
         }
-        let ingest = ingest(&onion, config.deployment);
+        let ingest = ingest(front.address().clone(), config.deployment);
         let admission = Arc::new(Admission::new(ingest.deployment, schemas, queue.clone()));
         let health = match config.health {
             Some(address) => Some(Health::bind(address).await?),
             None => None,
         };
-        Ok(Self { onion, ingest, queue, admission, writers, health })
+        Ok(Self { front, ingest, queue, admission, writers, health })
     }
 
     /// The onion address that will be published.
     pub fn address(&self) -> &OnionAddress {
-        self.onion.address()
+        self.front.address()
     }
 
     /// What agents are given to report here.
@@ -93,11 +92,11 @@ impl OpenProxy {
         &self.ingest
     }
 
-    /// Publishes the onion service and begins to write to the sinks. Returns at once.
+    /// Publishes the onion service, or answers the tor in front, and begins to write to the sinks. Returns at once.
     pub fn start(self) -> Proxy {
         let (stop, stopped) = watch::channel(false);
         let (stop_writers, writers_stopped) = watch::channel(false);
-        let (progress, seen) = watch::channel(Progress::default());
+        let (progress, seen) = watch::channel(self.front.progress());
         let states: Vec<watch::Receiver<SinkState>> =
             self.writers.iter().map(Writer::state).collect();
         let mut writers = JoinSet::new();
@@ -113,7 +112,7 @@ impl OpenProxy {
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));
         }
-        let front = tokio::spawn(self.onion.serve(Http::new(self.admission), progress, stopped));
+        let front = tokio::spawn(self.front.serve(Http::new(self.admission), progress, stopped));
         Proxy {
             ingest: self.ingest,
             queue: self.queue,
@@ -133,8 +132,7 @@ impl Proxy {
     /// # Errors
     /// [`ErrorKind::Tor`] if the keystore can't be used.
     pub fn identity(config: &Config) -> Result<Ingest, Error> {
-        let onion = Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor)?;
-        Ok(ingest(&onion, config.deployment))
+        Ok(ingest(front::address(config)?, config.deployment))
     }
 
     /// The onion address.
@@ -147,15 +145,15 @@ impl Proxy {
         &self.ingest
     }
 
-    /// How far the onion service is on its way to being reachable; changes as it goes.
+    /// How far the front is on its way to being reachable; changes as it goes.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
-    /// Waits until the onion service ends by itself, which it does only when it fails.
+    /// Waits until the front ends by itself, which it does only when it fails.
     pub async fn ended(&mut self) -> Result<(), Error> {
         (&mut self.front).await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Tor, "serve the onion service").because(error))
+            Err(Error::new(ErrorKind::Tor, "serve the front").because(error))
         })
     }
 
@@ -181,8 +179,7 @@ impl Proxy {
 }
 
 /// What agents are given to report to this onion service.
-fn ingest(onion: &Onion, deployment: Option<DeploymentId>) -> Ingest {
-    let onion = onion.address().clone();
+fn ingest(onion: OnionAddress, deployment: Option<DeploymentId>) -> Ingest {
     let deployment = deployment.unwrap_or_else(|| DeploymentId::of(&onion));
     Ingest { deployment, endpoints: vec![Endpoint { onion, port: DEFAULT_PORT }] }
 }

@@ -1,0 +1,194 @@
+//! An onion service of arti: publishes the address and turns rendezvous circuits into byte streams.
+//!
+//! The identity key lives in arti's keystore (invariant S5): it is made at the first opening, stays
+//! there over restarts and is never read by us. The only module of the proxy that names arti's
+//! types.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use arti_client::{
+    HasKind, TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder,
+};
+use futures::StreamExt;
+use safelog::DisplayRedacted;
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinSet,
+    time::timeout,
+};
+use tor_cell::relaycell::msg::Connected;
+use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
+use tor_proto::stream::IncomingStreamRequest;
+use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
+
+use super::{Answer, CIRCUITS_LIMIT, Circuit, GRACE, Progress, STREAMS_LIMIT, STREAMS_PER_CIRCUIT};
+use crate::{
+    error::{Error, ErrorKind},
+    sqlite::make_private_folder,
+    writer::stopped,
+};
+
+/// Under this name arti keeps the service's keys; changing it would change the address.
+const NICKNAME: &str = "undertone";
+/// Below the user's configuration: an onion service is worth its guards' discovery (invariant S7).
+const DEFAULTS: &str = "vanguards.mode = \"full\"\n";
+/// Between two attempts to bootstrap, each of which tries for minutes.
+const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
+
+/// An onion service that isn't published yet.
+pub(crate) struct Onion {
+    tor: TorClientConfig,
+    service: OnionServiceConfig,
+    address: OnionAddress,
+}
+
+impl Onion {
+    /// Reads the service's identity from `folder`, or makes it there. Touches no network.
+    ///
+    /// `tor` is arti's own configuration in TOML; empty for its defaults.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
+    pub(crate) fn open(folder: &Path, tor: &str) -> Result<Self, Error> {
+        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
+        make_private_folder(folder)
+            .map_err(|error| Error::new(ErrorKind::Storage, "open Tor's folder").because(error))?;
+        let folder = folder.canonicalize().map_err(|e| failed("find Tor's folder").because(e))?;
+        let tor = undertone_tor::configuration(
+            &[DEFAULTS, tor],
+            &folder.join("state"),
+            &folder.join("cache"),
+        )
+        .map_err(|error| failed("read `[tor]`").because(error))?;
+        let mut service = OnionServiceConfigBuilder::default();
+        service
+            .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
+            .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
+        let service = service
+            .build()
+            .map_err(|error| failed("configure the onion service").because(error))?;
+        let keys =
+            TorClient::<undertone_tor::TorRuntime>::create_onion_service(&tor, service.clone())
+                .map_err(|error| failed("open the keystore").because(error))?;
+        let identity = match keys.onion_address() {
+            Some(identity) => identity,
+            None => keys
+                .generate_identity_key(Default::default())
+                .map_err(|error| failed("make the onion service's identity").because(error))?,
+        };
+        let address = identity.display_unredacted().to_string().parse().map_err(
+            |error: undertone_wire::endpoint::EndpointError| {
+                failed("read the onion address").because(error)
+            },
+        )?;
+        Ok(Self { tor, service, address })
+    }
+
+    /// The address, before and after it is published.
+    pub(crate) fn address(&self) -> &OnionAddress {
+        &self.address
+    }
+
+    /// Publishes the service and answers its streams until `stop` says so.
+    pub(crate) async fn serve(
+        self,
+        answer: impl Answer,
+        progress: watch::Sender<Progress>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Error> {
+        let ending = stop.clone();
+        let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
+        let runtime = undertone_tor::runtime(tokio::runtime::Handle::current())
+            .map_err(|error| failed("prepare TLS").because(error))?;
+        let client = TorClient::with_runtime(runtime)
+            .config(self.tor)
+            .create_unbootstrapped_async()
+            .await
+            .map_err(|error| failed("start Tor").because(error))?;
+        let launched = client
+            .launch_onion_service(self.service)
+            .map_err(|error| failed("launch the onion service").because(error))?;
+        let Some((service, requests)) = launched else {
+            return Err(failed("launch the onion service: it is disabled"));
+        };
+        let mut bootstrap_events = client.bootstrap_events();
+        let mut states = service.status_events();
+        let mut requests = std::pin::pin!(requests);
+        let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
+        let mut is_online = false;
+        let mut circuits = JoinSet::new();
+        let places = Arc::new(Semaphore::new(STREAMS_LIMIT));
+        loop {
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                () = &mut online, if !is_online => is_online = true,
+                Some(status) = bootstrap_events.next() => {
+                    let percent = (status.as_frac() * 100.0) as u8;
+                    progress.send_modify(|progress| progress.bootstrap_percent = percent);
+                }
+                Some(status) = states.next() => {
+                    let published = status.state().is_fully_reachable();
+                    progress.send_modify(|progress| progress.published = published);
+                }
+                Some(_) = circuits.join_next() => {}
+                request = requests.next(), if circuits.len() < CIRCUITS_LIMIT => {
+                    let Some(request) = request else {
+                        return Err(failed("serve: the onion service ended"));
+                    };
+                    let places = Arc::clone(&places);
+                    circuits.spawn(serve_circuit(request, answer.clone(), places, ending.clone()));
+                }
+            }
+        }
+        // Past the grace, streams are cut: agents keep what they got no answer for.
+        let _ = timeout(GRACE, async { while circuits.join_next().await.is_some() {} }).await;
+        circuits.shutdown().await;
+        Ok(())
+    }
+}
+
+/// A launched service waits for Tor; this is what gets Tor going, however long it is blocked.
+async fn bootstrap_until_it_works(client: &TorClient<undertone_tor::TorRuntime>) {
+    while let Err(error) = client.bootstrap().await {
+        tracing::warn!(kind = ?error.kind(), "Tor did not bootstrap; trying again in {BOOTSTRAP_RETRY:?}");
+        tokio::time::sleep(BOOTSTRAP_RETRY).await;
+    }
+}
+
+/// Answers the streams of one rendezvous circuit, side by side, until its client or `stop` ends it.
+async fn serve_circuit(
+    request: RendRequest,
+    answer: impl Answer,
+    places: Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Ok(mut requests) = request.accept().await else { return };
+    let circuit = Arc::new(Circuit::default());
+    let mut streams = JoinSet::new();
+    loop {
+        let request = tokio::select! {
+            () = stopped(&mut stop) => break,
+            Some(_) = streams.join_next() => continue,
+            request = timeout(circuit.idle_limit(), requests.next()) => request,
+        };
+        let Ok(Some(request)) = request else { break };
+        if !wants_our_port(&request) {
+            // A port scan, or something else that no agent does.
+            let _ = request.shutdown_circuit();
+            return;
+        }
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        if let Ok(stream) = request.accept(Connected::new_empty()).await {
+            let answered = answer.clone().answer(stream, Arc::clone(&circuit));
+            streams.spawn(async move {
+                answered.await;
+                drop(place);
+            });
+        }
+    }
+    streams.join_all().await;
+}
+
+fn wants_our_port(request: &StreamRequest) -> bool {
+    matches!(request.request(), IncomingStreamRequest::Begin(begin) if begin.port() == DEFAULT_PORT)
+}
