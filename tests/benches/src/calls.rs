@@ -1,0 +1,186 @@
+//! What a call of an instrument costs: on one thread, and on two that share it.
+//!
+//! Handles are kept, as all of these libraries advise; a call is the recording alone, of a number that
+//! changes from call to call. Histograms are emptied between samples, outside of what is timed.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use undertone_instruments::{Counter, Gauge, Histogram, Meter, Timer};
+
+use crate::measure::{Comparison, Contender};
+use crate::peer::Peer;
+use crate::recorder::Kept;
+
+const CALLS: u64 = 1_000_000;
+/// Numbers to record, over and over: between 1 and 2^30, as many of each magnitude.
+const NUMBERS: usize = 1_024;
+
+pub(crate) fn measure(go: Option<&Path>) -> Result<()> {
+    let go = go.map(Peer::start).transpose()?;
+    let kept = Kept::new();
+    metrics::set_global_recorder(kept.clone()).map_err(|error| anyhow!("{error}"))?;
+    for threads in [1, 2] {
+        let bench = Bench { threads, go: go.as_ref(), kept: &kept, numbers: numbers() };
+        bench.counter()?;
+        bench.gauge()?;
+        bench.meter()?;
+        bench.histogram()?;
+        bench.timer()?;
+    }
+    Ok(())
+}
+
+struct Bench<'a> {
+    threads: usize,
+    go: Option<&'a Peer>,
+    kept: &'a Kept,
+    numbers: Vec<i64>,
+}
+
+impl Bench<'_> {
+    fn counter(&self) -> Result<()> {
+        let ours = Counter::<()>::default();
+        let theirs = metrics::counter!("counter");
+        let prometheus = prometheus::IntCounter::new("counter", "A counter.")?;
+        self.compare(
+            "counter, inc",
+            vec![
+                self.calls("undertone", move |_| ours.inc()),
+                self.atomic(),
+                self.calls("metrics", move |_| theirs.increment(1)),
+                self.calls("prometheus", move |_| prometheus.inc()),
+            ],
+        )
+    }
+
+    fn gauge(&self) -> Result<()> {
+        let ours = Gauge::<i64>::default();
+        let theirs = metrics::gauge!("gauge");
+        let prometheus = prometheus::IntGauge::new("gauge", "A gauge.")?;
+        self.compare(
+            "gauge, set",
+            vec![
+                self.calls("undertone", move |number| ours.set(number)),
+                self.atomic(),
+                self.calls("metrics", move |number| theirs.set(number as f64)),
+                self.calls("prometheus", move |number| prometheus.set(number)),
+            ],
+        )
+    }
+
+    fn meter(&self) -> Result<()> {
+        let ours = Meter::<()>::default();
+        self.compare(
+            "meter, mark",
+            vec![self.calls("undertone", move |_| ours.mark()), self.atomic()],
+        )
+    }
+
+    fn histogram(&self) -> Result<()> {
+        let ours = Histogram::<()>::default();
+        let theirs = metrics::histogram!("histogram");
+        let prometheus = prometheus_histogram("histogram")?;
+        self.compare(
+            "histogram, update",
+            vec![
+                self.calls("undertone", move |number| ours.update(number)),
+                self.atomic(),
+                self.calls("metrics", move |number| theirs.record(number as f64)),
+                self.calls("prometheus", move |number| prometheus.observe(number as f64)),
+            ],
+        )
+    }
+
+    fn timer(&self) -> Result<()> {
+        let ours = Timer::<()>::default();
+        let theirs = metrics::histogram!("timer");
+        let prometheus = prometheus_histogram("timer")?;
+        let duration = |number: i64| Duration::from_nanos(number.unsigned_abs());
+        self.compare(
+            "timer, update",
+            vec![
+                self.calls("undertone", move |number| ours.update(duration(number))),
+                self.atomic(),
+                self.calls("metrics", move |number| theirs.record(duration(number))),
+                self.calls("prometheus", move |number| {
+                    prometheus.observe(duration(number).as_secs_f64());
+                }),
+            ],
+        )
+    }
+
+    fn atomic(&self) -> Contender<'_> {
+        let atomic = AtomicI64::new(0);
+        self.calls("AtomicI64::fetch_add", move |number| {
+            atomic.fetch_add(number, Ordering::Relaxed);
+        })
+    }
+
+    fn compare<'a>(&'a self, what: &str, mut contenders: Vec<Contender<'a>>) -> Result<()> {
+        let instrument = what.split(',').next().unwrap_or(what);
+        if let Some(go) = self.go {
+            let question = format!("{instrument} {} {CALLS}", self.threads);
+            let per_call = move || Ok(go.ask(&question)? / CALLS as f64);
+            contenders.push(Contender::new("go-metrics", per_call));
+        }
+        let threads = if self.threads == 1 { "1 thread" } else { "2 threads" };
+        let comparison = Comparison {
+            part: "instruments",
+            what: format!("{what}, {threads}"),
+            unit: "ns/call",
+            less_is_better: true,
+        };
+        comparison.between(contenders)
+    }
+
+    /// Nanoseconds a call, as each of the threads sees it.
+    fn calls<'a>(&'a self, name: &str, call: impl Fn(i64) + Sync + 'a) -> Contender<'a> {
+        Contender::new(name, move || {
+            let elapsed = several(self.threads, &self.numbers, &call)?;
+            self.kept.clear();
+            Ok(elapsed.as_nanos() as f64 / CALLS as f64)
+        })
+    }
+}
+
+/// How long the slowest of so many threads takes.
+fn several(threads: usize, numbers: &[i64], call: &(impl Fn(i64) + Sync)) -> Result<Duration> {
+    let barrier = Barrier::new(threads);
+    thread::scope(|scope| {
+        let run = || {
+            barrier.wait();
+            let start = Instant::now();
+            for turn in 0..CALLS as usize {
+                call(black_box(numbers[turn % NUMBERS]));
+            }
+            start.elapsed()
+        };
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        let times = threads.into_iter().map(|thread| thread.join());
+        let times: Result<Vec<_>, _> = times.collect();
+        let times = times.map_err(|_| anyhow!("a thread panicked"))?;
+        Ok(times.into_iter().max().unwrap_or_default())
+    })
+}
+
+/// Eleven buckets, as many as its default, over the numbers that are recorded.
+fn prometheus_histogram(name: &str) -> Result<prometheus::Histogram> {
+    let buckets = prometheus::exponential_buckets(1.0, 8.0, 11)?;
+    let options = prometheus::HistogramOpts::new(name, "A histogram.").buckets(buckets);
+    Ok(prometheus::Histogram::with_opts(options)?)
+}
+
+fn numbers() -> Vec<i64> {
+    let mut state = 1_u64;
+    let mut random = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state >> 33
+    };
+    (0..NUMBERS).map(|_| (1 + (random() >> (random() % 30))) as i64).collect()
+}
