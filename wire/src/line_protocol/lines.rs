@@ -77,6 +77,11 @@ impl<'a> Iterator for Lines<'a> {
 impl FusedIterator for Lines<'_> {}
 
 impl<'a> Lines<'a> {
+    /// How many bytes of the text have been read: where the next line begins, or the text's end.
+    pub fn offset(&self) -> usize {
+        self.at.min(self.text.len())
+    }
+
     /// Reads the line at `start`, which begins after its indentation at `begin`, and moves on.
     fn line(&mut self, start: usize, begin: usize) -> Result<Line<'a>, LineError> {
         match read_line(self.text, begin, &mut self.sizes) {

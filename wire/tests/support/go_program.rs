@@ -15,11 +15,18 @@ pub(crate) fn build(name: &str, purpose: &str) -> PathBuf {
         .args(["build", "-buildvcs=false", "-o"])
         .arg(&program)
         .arg(format!("./cmd/{name}"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/go"))
+        .current_dir(sources())
         .status()
         .expect("go starts");
     assert!(built.success(), "building tests/go/cmd/{name} failed; see Go's output above");
     program
+}
+
+/// `tests/go` of the workspace that the test's crate is in.
+fn sources() -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = crate_folder.ancestors().map(|folder| folder.join("tests/go"));
+    folders.into_iter().find(|folder| folder.is_dir()).expect("the workspace has tests/go")
 }
 
 fn go(purpose: &str) -> PathBuf {

@@ -1,0 +1,119 @@
+//! What a listener is told: where, who, and how much.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use subtle::ConstantTimeEq as _;
+
+use super::error::{Error, ErrorKind};
+
+/// Shorter tokens can be guessed by who may try thousands of times a second.
+const TOKEN_LENGTH_MINIMUM: usize = 16;
+
+/// A unix socket, a TCP port on loopback, or both.
+#[derive(Debug, Clone, Default)]
+pub struct ListenerConfig {
+    /// Path of a unix socket, which gets mode 0600. Who may open it may write; no token is asked for.
+    pub unix: Option<PathBuf>,
+    /// Address on loopback. Port 0 takes a free one.
+    pub tcp: Option<SocketAddr>,
+    /// What clients on TCP have to know; needed there.
+    pub token: Option<Token>,
+    /// What a listener takes.
+    pub limits: Limits,
+}
+
+/// What a client on TCP gives as the token (version 2) or the password (version 1).
+#[derive(Clone)]
+pub struct Token(String);
+
+impl Token {
+    /// # Errors
+    /// If it is shorter than 16 characters, or has others than visible ASCII, which can't stand in a
+    /// request's head.
+    pub fn new(token: impl Into<String>) -> Result<Self, Error> {
+        let token = token.into();
+        let refused = |why: &str| Error::new(ErrorKind::Token, why.to_owned());
+        if token.len() < TOKEN_LENGTH_MINIMUM {
+            return Err(refused(
+                "the listener's token is shorter than 16 characters: take a random one, \
+                 such as `openssl rand -hex 16` makes",
+            ));
+        }
+        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(refused("the listener's token has other characters than visible ASCII"));
+        }
+        Ok(Self(token))
+    }
+
+    /// Whether `candidate` is the token. How long it takes tells no more than whether the lengths are
+    /// equal.
+    pub(super) fn is(&self, candidate: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(candidate).into()
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Bounds on what clients can make a listener do. Memory for bodies is at most `requests` times the
+/// larger of the two sizes.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once; further ones wait.
+    pub connections: usize,
+    /// Requests at once whose body is received or kept; further ones wait, for as long as a body may
+    /// take, and are then asked to come again.
+    pub requests: usize,
+    /// Time to receive a request's head. This is also how long a connection may be idle.
+    pub head: Duration,
+    /// Time to receive a body.
+    pub body: Duration,
+    /// How long a connection lives: the first request that is answered later is its last.
+    pub connection: Duration,
+    /// Time for requests under way when the listener stops, or a connection has lived its time.
+    pub drain: Duration,
+    /// Bytes of a body as it is received.
+    pub body_bytes: usize,
+    /// Bytes of a body that came compressed.
+    pub decompressed_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            requests: 8,
+            head: Duration::from_secs(60),
+            body: Duration::from_secs(30),
+            connection: Duration::from_secs(600),
+            drain: Duration::from_secs(3),
+            body_bytes: 8 * 1024 * 1024,
+            decompressed_bytes: 8 * 1024 * 1024,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_long_and_printable_and_never_printed() {
+        for refused in
+            ["", "s3cret", "fifteen letters", "with a space in it", "with-an-ümlaut-in-it"]
+        {
+            let error = Token::new(refused).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Token);
+            assert!(refused.is_empty() || !error.to_string().contains(refused), "{error}");
+        }
+        let token = Token::new("0123456789abcdef").unwrap();
+        assert_eq!(format!("{token:?}"), "Token(…)");
+        assert!(token.is(b"0123456789abcdef"));
+        assert!(!token.is(b"0123456789abcdeF"));
+        assert!(!token.is(b"0123456789abcdef0"));
+        assert!(!token.is(b""));
+    }
+}
