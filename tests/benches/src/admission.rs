@@ -27,7 +27,7 @@ use crate::{batch, http};
 
 const CLIENTS: usize = 64;
 /// Of each client in a sample.
-const PARCELS: usize = 24;
+const PARCELS: usize = 16;
 
 /// Who is measured.
 #[derive(Args)]

@@ -73,6 +73,7 @@ fn interval(before: i64, number: i64) -> Vec<Point> {
 fn distribution(point: Point, number: i64, taken: &Distribution) -> Point {
     let point = point.field("count", number * 40).field("delta", taken.count as i64);
     let point = point.field("min", taken.min).field("max", taken.max).field("sum", taken.sum);
-    let bucket = |point: Point, &(index, count): &(i32, u64)| point.field(format!("b{index}"), count);
+    let bucket =
+        |point: Point, &(index, count): &(i32, u64)| point.field(format!("b{index}"), count);
     taken.buckets.iter().fold(point, bucket)
 }

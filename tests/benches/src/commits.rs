@@ -24,7 +24,8 @@ impl Table {
         let connection = Connection::open(path)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.execute("CREATE TABLE body (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)", [])?;
+        connection
+            .execute("CREATE TABLE body (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL)", [])?;
         let (requests, inbox) = channel();
         let thread = Some(thread::spawn(move || commit(connection, &inbox)));
         Ok(Self { requests: Some(requests), thread })

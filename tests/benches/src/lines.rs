@@ -13,7 +13,7 @@ use influxdb_line_protocol::{LineProtocolBuilder, parse_lines};
 use undertone_wire::line_protocol::{parse, write};
 use undertone_wire::{FieldValue, Point};
 
-use crate::measure::{Comparison, Contender};
+use crate::measure::{Comparison, Contender, fastest};
 use crate::peer::Peer;
 
 const KINDS: [&str; 3] = [
@@ -24,36 +24,32 @@ const KINDS: [&str; 3] = [
      usage_steal=0,usage_system=1.3784461152882206,usage_user=3.007518796992481",
 ];
 const LINES: usize = 3_000;
-/// Texts in a sample.
-const TEXTS: usize = 5;
 const BEGIN: i64 = 1_700_000_000_000_000_000;
 
 pub(crate) fn measure(go: Option<&Path>) -> Result<()> {
     let go = go.map(Peer::start).transpose()?;
-    let text: String = (0..LINES)
-        .map(|n| format!("{} {}\n", KINDS[n % KINDS.len()], BEGIN + n as i64))
-        .collect();
+    let text = text(LINES);
     let points: Vec<Point> = parse(&text).map(|line| Ok(line?.into())).collect::<Result<_>>()?;
     ensure!(points.len() == LINES, "a line is missing");
     parsing(&text, go.as_ref())?;
     writing(&points)
 }
 
+/// A text of so many lines.
+pub(crate) fn text(lines: usize) -> String {
+    let line = |n| format!("{} {}\n", KINDS[n % KINDS.len()], BEGIN + n as i64);
+    (0..lines).map(line).collect()
+}
+
 fn parsing(text: &str, go: Option<&Peer>) -> Result<()> {
-    let mut contenders = vec![
+    let each = text.len() / LINES;
+    let mut borrowed = vec![
         rate("undertone", || {
             let mut fields = 0;
             for line in parse(black_box(text)) {
                 fields += line?.fields.len();
             }
             Ok(black_box(fields))
-        }),
-        rate("undertone, into points", || {
-            let mut fields = 0;
-            for line in parse(black_box(text)) {
-                fields += black_box(Point::from(line?)).fields.len();
-            }
-            Ok(fields)
         }),
         rate("influxdb-line-protocol", || {
             let mut fields = 0;
@@ -63,15 +59,24 @@ fn parsing(text: &str, go: Option<&Peer>) -> Result<()> {
             Ok(black_box(fields))
         }),
     ];
-    if let Some(go) = go {
+    let mut owned = vec![rate("undertone", || {
+        let mut fields = 0;
+        for line in parse(black_box(text)) {
+            fields += black_box(Point::from(line?)).fields.len();
+        }
+        Ok(fields)
+    })];
+    for contenders in [&mut borrowed, &mut owned] {
+        let Some(go) = go else { continue };
         // The program makes the same text of the same kinds.
-        let question = format!("parse {LINES} {TEXTS} {}", KINDS.join("\t"));
-        let lines = (LINES * TEXTS) as f64;
+        let question = format!("parse {LINES} 1 {}", KINDS.join("\t"));
         contenders.push(Contender::new("InfluxDB 2 (Go)", move || {
-            Ok(lines / go.ask(&question)? * 1e3)
+            let nanoseconds = fastest(|| go.ask(&question))?;
+            Ok(LINES as f64 / nanoseconds * 1e3)
         }));
     }
-    comparison(format!("parse ({} B/line)", text.len() / LINES)).between(contenders)
+    comparison(format!("parse lines of {each} B")).between(borrowed)?;
+    comparison(format!("parse lines of {each} B into owned points")).between(owned)
 }
 
 fn writing(points: &[Point]) -> Result<()> {
@@ -94,7 +99,10 @@ fn writing(points: &[Point]) -> Result<()> {
 }
 
 /// The same point by the crate's builder, whose type changes with the first field.
-fn build(text: LineProtocolBuilder<Vec<u8>>, point: &Point) -> Result<LineProtocolBuilder<Vec<u8>>> {
+fn build(
+    text: LineProtocolBuilder<Vec<u8>>,
+    point: &Point,
+) -> Result<LineProtocolBuilder<Vec<u8>>> {
     let mut line = text.measurement(&point.measurement);
     for (key, value) in &point.tags {
         line = line.tag(key, value);
@@ -126,10 +134,11 @@ fn comparison(what: String) -> Comparison<'static> {
 
 fn rate<'a>(name: &str, mut work: impl FnMut() -> Result<usize> + 'a) -> Contender<'a> {
     Contender::new(name, move || {
-        let start = Instant::now();
-        for _ in 0..TEXTS {
+        let seconds = fastest(|| {
+            let start = Instant::now();
             work()?;
-        }
-        Ok((LINES * TEXTS) as f64 / start.elapsed().as_secs_f64() / 1e6)
+            Ok(start.elapsed().as_secs_f64())
+        })?;
+        Ok(LINES as f64 / seconds / 1e6)
     })
 }

@@ -15,6 +15,7 @@ mod calls;
 mod commits;
 mod http;
 mod lines;
+mod listener;
 mod measure;
 mod parcels;
 mod peer;
@@ -41,6 +42,8 @@ enum Part {
         #[arg(long)]
         go: Option<PathBuf>,
     },
+    /// The agent's local listener
+    Listener(listener::Peers),
     /// Parcels, sealed and unsealed
     Parcels,
     /// Parcels admitted by a proxy that listens on a unix socket
@@ -53,6 +56,7 @@ fn main() -> Result<()> {
     match Arguments::parse().part {
         Part::Instruments { go } => calls::measure(go.as_deref()),
         Part::Lines { go } => lines::measure(go.as_deref()),
+        Part::Listener(peers) => listener::measure(&peers),
         Part::Parcels => parcels::measure(),
         Part::Admission(servers) => admission::measure(&servers),
         Part::Schema => {
