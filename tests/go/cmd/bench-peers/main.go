@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/influxdata/influxdb/v2/models"
@@ -102,14 +103,13 @@ var numbers = func() (numbers [count]int64) {
 
 // calls returns the time of the slowest thread, of the first try in which all of them ran at once: what
 // they do to each other shows only then.
-func calls(threads, times int, call func(int64)) (slowest time.Duration) {
-	for try := 0; try < 30; try++ {
-		var together bool
-		if slowest, together = once(threads, times, call); together {
-			break
+func calls(threads, times int, call func(int64)) time.Duration {
+	for began := time.Now(); ; {
+		slowest, together := once(threads, times, call)
+		if together || time.Since(began) > 300*time.Millisecond {
+			return slowest
 		}
 	}
-	return slowest
 }
 
 func once(threads, times int, call func(int64)) (slowest time.Duration, together bool) {
@@ -118,18 +118,18 @@ func once(threads, times int, call func(int64)) (slowest time.Duration, together
 		took, onProcessor time.Duration
 	}
 	var (
-		ready, done sync.WaitGroup
-		start       = make(chan struct{})
-		runs        = make([]run, threads)
+		ready atomic.Int64
+		done  sync.WaitGroup
+		runs  = make([]run, threads)
 	)
 	for thread := range runs {
-		ready.Add(1)
 		done.Add(1)
 		go func(thread int) {
 			defer done.Done()
 			runtime.LockOSThread()
-			ready.Done()
-			<-start
+			// Whoever sleeps wakes up too late.
+			for ready.Add(1); ready.Load() < int64(threads); {
+			}
 			begin, before := time.Now(), onProcessor()
 			for turn := 0; turn < times; turn++ {
 				call(numbers[turn%count])
@@ -137,8 +137,6 @@ func once(threads, times int, call func(int64)) (slowest time.Duration, together
 			runs[thread] = run{begin, time.Since(begin), onProcessor() - before}
 		}(thread)
 	}
-	ready.Wait()
-	close(start)
 	done.Wait()
 	together = true
 	for _, each := range runs {

@@ -39,7 +39,8 @@ pub(crate) const PARTS: &[Part] = &[
         title: "instruments: a call",
         how: "`make bench BENCH=instruments`; nanoseconds a call, nine rounds. Handles are kept, as all of these libraries advise; a
 call records a number that changes each time, between 1 and 2^30. On one thread a sample is the fastest of five times 200,000
-calls; on two threads that share the instrument it is a million calls each, measured only where both had a processor. The
+calls; on two threads that share the instrument it is a million calls each,
+in which both had a processor from beginning to end. The
 crate `metrics` has a recorder of `metrics-util`'s registry, which is emptied between samples; `prometheus` has 11 buckets;
 go-metrics has the sample of 1,028 that its timers have. `AtomicI64::fetch_add` is the floor: one addition to memory.",
         slower: "**Slower:** a histogram costs as much as five bare additions, and a timer as six, since it is five or six of them
