@@ -6,7 +6,7 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint build influxd setup-demo setup-test clean
+.PHONY: help demo test bench lint build influxd setup-demo setup-test clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -17,9 +17,24 @@ demo: setup-demo build ## Private Tor network, proxy, three file servers, a live
 test: setup-test influxd build lint ## All tests, end to end through a private Tor network
 	cargo test $(CARGO_FLAGS)
 
+# What is measured is built as what is released, in target/ and, where no Tor is needed, in a workspace of its own. Telegraf
+# wants a newer Go than the rest: without it, its rows are missing.
+BENCHES := tests/benches/Cargo.toml
+bench: setup-test influxd build ## One table of ratios, beside peers; docs/benchmarks.md (BENCH=part for one of them)
+	@target=$$(realpath -m "$${CARGO_TARGET_DIR:-target}") && set -ex \
+		&& cargo build $(CARGO_FLAGS) --release --bin undertone-ingest-proxy --bin bench_agent \
+		&& cargo build --manifest-path $(BENCHES) --locked --release --target-dir "$$target/benches" \
+		&& (cd tests/go && go build -buildvcs=false -o "$$target/benches/bench-peers" ./cmd/bench-peers) \
+		&& telegraf=$$(tests/go/build-telegraf.sh || true) && UNDERTONE_PROGRAMS="$$target/release" \
+		"$$target/debug/undertone-bench" --benches "$$target/benches/release/undertone-benches" \
+		--go "$$target/benches/bench-peers" $${telegraf:+--telegraf "$$telegraf"} \
+		--document docs/benchmarks.md $(if $(BENCH),--part $(BENCH))
+
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
+	cargo fmt --manifest-path $(BENCHES) --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- --deny warnings
+	cargo clippy --manifest-path $(BENCHES) --locked --target-dir $${CARGO_TARGET_DIR:-target}/benches -- --deny warnings
 
 build: ## Binaries and examples
 	cargo build $(CARGO_FLAGS) --bins --examples

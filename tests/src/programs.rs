@@ -23,8 +23,12 @@ pub fn example(name: &str) -> Result<Command> {
     built(target()?.join("examples").join(name))
 }
 
-/// The folder that cargo builds into: that of this program, or above it for a test.
+/// The folder that cargo builds into: that of this program, or above it for a test; another one where
+/// `UNDERTONE_PROGRAMS` names it.
 fn target() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("UNDERTONE_PROGRAMS") {
+        return Ok(folder.into());
+    }
     let own = std::env::current_exe().context("find the running program")?;
     let folder = own.parent().unwrap_or(Path::new("/"));
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
