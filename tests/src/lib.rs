@@ -18,4 +18,5 @@ pub mod process;
 pub mod programs;
 pub mod proxy;
 pub mod tor_network;
+pub mod trial;
 pub mod wait;

@@ -1,6 +1,12 @@
 //! An ingest proxy on the private Tor network, as a process of its own.
 
-use std::{fmt::Write, fs, path::Path, process::Command, time::Duration};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -12,6 +18,7 @@ use crate::{
     ports,
     process::Process,
     programs,
+    tor_network::as_tor_table,
 };
 
 /// How long the proxy may take to open its files, on a machine that compiles beside it.
@@ -51,6 +58,11 @@ impl Proxy {
     /// What agents are given to report here.
     pub fn ingest(&self) -> &str {
         &self.ingest
+    }
+
+    /// The file with its configuration.
+    pub fn configuration(&self) -> PathBuf {
+        self.folder.join("proxy.toml")
     }
 
     /// Stops the process in order. Files, keys and address stay.
@@ -205,13 +217,7 @@ impl Builder {
 
     /// Makes files and identity, and admits what these schemas declare. Nothing runs yet.
     pub fn build(self, schemas: &[&str]) -> Result<Proxy> {
-        let mut configuration = self.configuration + "\n[tor]\n";
-        for line in self.tor.lines() {
-            // arti's tables become tables under `[tor]`.
-            let line =
-                line.strip_prefix('[').map_or(line.to_owned(), |rest| format!("[tor.{rest}"));
-            writeln!(configuration, "{line}")?;
-        }
+        let configuration = self.configuration + &as_tor_table(&self.tor);
         fs::write(self.folder.join("proxy.toml"), configuration)?;
         let mut proxy = Proxy {
             folder: self.folder,

@@ -228,6 +228,15 @@ impl TorNetwork {
     }
 }
 
+/// arti's configuration as the table `[tor]` of another one: its tables become tables below that.
+pub fn as_tor_table(arti_toml: &str) -> String {
+    let lines = arti_toml.lines().map(|line| match line.strip_prefix('[') {
+        Some(rest) => format!("[tor.{rest}\n"),
+        None => format!("{line}\n"),
+    });
+    ["\n[tor]\n".to_owned()].into_iter().chain(lines).collect()
+}
+
 // All relays share 127.0.0.1: the rule against two of a subnet on one path is switched off.
 const ARTI_REST: &str = r#"
 [path_rules]

@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use undertone::Schema;
 use undertone_tests::{
     file_server::FileServer,
     folder::Folder,
@@ -23,6 +24,7 @@ use undertone_tests::{
     programs,
     proxy::Proxy,
     tor_network::{Options, TorNetwork},
+    trial::Trial,
     wait,
 };
 
@@ -108,7 +110,9 @@ fn demo() -> Result<()> {
     };
     let tor = network.as_ref().map(TorNetwork::arti_toml).transpose()?.unwrap_or_default();
 
-    let proxy = Proxy::on(&tor)?.start(&[&FileServer::schema()?])?;
+    // Open as well to what a standalone agent of this machine measures.
+    let open = Schema::open("fleet")?.to_toml();
+    let proxy = Proxy::on(&tor)?.start(&[&FileServer::schema()?, &open])?;
     say(&format!("the ingest proxy publishes {}", proxy.ingest()));
     say(&format!("what arrives is charted at {}", proxy.page_url()?));
     let servers = (0..SERVERS).map(|_| FileServer::start(&tor, proxy.ingest(), RHYTHM));
@@ -122,6 +126,8 @@ fn demo() -> Result<()> {
         Ok((stored(&proxy)?.len() == SERVERS).then_some(()))
     })?;
     say("numbers of all three sessions are in the store\n");
+    let trial = Trial::of(&proxy, &tor)?;
+    println!("To report from here as well, in another terminal, while this runs:\n{trial}\n");
 
     let mut table = Table::default();
     let rows = |seen: &[Counts]| -> Result<Vec<(&str, Counts, Counts)>> {

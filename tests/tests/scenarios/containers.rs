@@ -23,8 +23,14 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use undertone_tests::{
-    file_server::FileServer, folder::Folder, http, influxdb2::Influxd, ports, process::Process,
-    tor_network::TorNetwork, wait,
+    file_server::FileServer,
+    folder::Folder,
+    http,
+    influxdb2::Influxd,
+    ports,
+    process::Process,
+    tor_network::{TorNetwork, as_tor_table},
+    wait,
 };
 
 use crate::fixtures::{ARRIVAL, ENDING, Load, RHYTHM, in_influxdb};
@@ -324,11 +330,8 @@ fn configure(stack: &Stack, database: &Influxd, health: u16, tor: &str) -> Resul
     // A container's files are as they should be: nothing need be trusted blindly.
     let blind = "[storage.permissions]\ndangerously_trust_everyone = true\n";
     ensure!(tor.contains(blind), "{tor}");
-    let mut text = format!("health = \"127.0.0.1:{health}\"\n{text}\n[tor]\n");
-    for line in tor.replace(blind, "").lines() {
-        let line = line.strip_prefix('[').map_or(line.to_owned(), |rest| format!("[tor.{rest}"));
-        text += &format!("{line}\n");
-    }
+    let table = as_tor_table(&tor.replace(blind, ""));
+    let text = format!("health = \"127.0.0.1:{health}\"\n{text}\n{table}");
     Ok(fs::write(path, text)?)
 }
 

@@ -10,6 +10,7 @@ use undertone_tests::{
     folder::Folder,
     process::{Process, Signal},
     programs,
+    tor_network::as_tor_table,
 };
 
 use crate::{fixtures::ARRIVAL, host::members};
@@ -69,13 +70,8 @@ impl Machine {
         if !lines.contains("collect") {
             text += "[host]\ninterval_seconds = 1\ncollect = [\"system\", \"memory\"]\n";
         }
-        text += "[[listener]]\nunix = \"write.sock\"\n[tor]\n";
-        for line in self.tor.lines() {
-            // arti's tables become tables under `[tor]`.
-            let line =
-                line.strip_prefix('[').map_or(line.to_owned(), |rest| format!("[tor.{rest}"));
-            writeln!(text, "{line}")?;
-        }
+        text += "[[listener]]\nunix = \"write.sock\"\n";
+        text += &as_tor_table(&self.tor);
         Ok(fs::write(self.folder.join("undertone.toml"), text)?)
     }
 
