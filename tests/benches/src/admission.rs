@@ -86,8 +86,8 @@ fn rate(work: impl Fn(usize) -> Result<()> + Sync) -> Result<f64> {
         let work = &work;
         let clients: Vec<_> =
             (0..CLIENTS).map(|client| scope.spawn(move || work(client))).collect();
-        let joined = clients.into_iter().map(|client| client.join());
-        joined.map(|done| done.map_err(|_| anyhow!("a client panicked"))?).collect::<Result<()>>()
+        let mut joined = clients.into_iter().map(|client| client.join());
+        joined.try_for_each(|done| done.map_err(|_| anyhow!("a client panicked"))?)
     })?;
     Ok((CLIENTS * PARCELS) as f64 / start.elapsed().as_secs_f64())
 }
