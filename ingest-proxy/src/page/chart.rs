@@ -75,7 +75,7 @@ impl Chart<'_> {
                  <text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 LEFT - 6.0,
                 y + 4.0,
-                self.unit.text(*mark)
+                self.unit.mark(*mark, values)
             );
         }
         for mark in self.time.marks() {

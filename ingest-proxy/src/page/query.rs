@@ -334,6 +334,10 @@ fn kind(measurement: &str) -> &str {
     measurement.rsplit('.').next().unwrap_or_default()
 }
 
+/// Fields of a host's measurements that say most, the best first.
+const TELLING: [&str; 6] =
+    ["usage_user", "used_percent", "load1", "bytes_recv", "write_bytes", "uptime"];
+
 /// The fields to draw: what the operator wants if it is there, else what says most.
 fn chosen(measurement: &str, fields: &[(i64, String)], wanted: Option<&str>) -> Vec<(i64, String)> {
     let find = |names: &[&str]| -> Vec<(i64, String)> {
@@ -350,6 +354,8 @@ fn chosen(measurement: &str, fields: &[(i64, String)], wanted: Option<&str>) -> 
         "histogram" | "timer" => &["mean", "p95"],
         _ => &["value"],
     });
+    // Points from elsewhere have many fields: one that most want to see, else the first.
+    let usual = if usual.is_empty() { find(&TELLING).into_iter().take(1).collect() } else { usual };
     if usual.is_empty() { fields.first().cloned().into_iter().collect() } else { usual }
 }
 

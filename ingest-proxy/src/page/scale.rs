@@ -50,15 +50,32 @@ impl Unit {
     /// Three digits, with the SI prefix or the unit of time that makes them short; whole numbers
     /// below 100,000 as they are.
     pub(super) fn text(self, value: f64) -> String {
+        self.text_with(value, DIGITS)
+    }
+
+    /// The same for a mark of this axis: with as many digits as it takes to tell it from the next.
+    pub(super) fn mark(self, value: f64, axis: &ValueAxis) -> String {
+        let apart = axis.marks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::MAX, f64::min);
+        let largest = axis.low.abs().max(axis.high.abs());
+        let digits = 1.0 + (largest / apart).log10().ceil();
+        self.text_with(value, (digits as usize).clamp(DIGITS, MOST_DIGITS))
+    }
+
+    fn text_with(self, value: f64, digits: usize) -> String {
         match self {
             _ if value == 0.0 => "0".to_owned(),
             Self::Number if value.fract() == 0.0 && value.abs() < 1e5 => format!("{value:.0}"),
-            Self::Number => scaled(value, &NUMBERS),
-            Self::PerSecond => format!("{}/s", scaled(value, &NUMBERS)),
-            Self::Nanoseconds => scaled(value, &TIMES),
+            Self::Number => scaled(value, digits, &NUMBERS),
+            Self::PerSecond => format!("{}/s", scaled(value, digits, &NUMBERS)),
+            Self::Nanoseconds => scaled(value, digits, &TIMES),
         }
     }
 }
+
+/// Digits of a number where nothing asks for more.
+const DIGITS: usize = 3;
+/// More have no room beside a chart.
+const MOST_DIGITS: usize = 6;
 
 /// Factors ascending, each with what stands behind a number from there on.
 type Steps = [(f64, &'static str)];
@@ -71,7 +88,7 @@ const TIMES: [(f64, &str); 6] =
 /// What is written without an exponent.
 const READABLE: Range<f64> = 1e-4..1e18;
 
-fn scaled(value: f64, steps: &Steps) -> String {
+fn scaled(value: f64, digits: usize, steps: &Steps) -> String {
     let unscaled = steps.first().map_or("", |(_, suffix)| suffix);
     if !READABLE.contains(&value.abs()) {
         return format!("{value:.1e}{unscaled}");
@@ -79,12 +96,12 @@ fn scaled(value: f64, steps: &Steps) -> String {
     // A little early, so that 999.9 becomes 1k and not 1000.
     let reached = steps.iter().rev().find(|(factor, _)| value.abs() >= factor * 0.9995);
     let (factor, suffix) = reached.copied().unwrap_or((1.0, unscaled));
-    format!("{}{suffix}", three_digits(value / factor))
+    format!("{}{suffix}", with_digits(value / factor, digits))
 }
 
-fn three_digits(value: f64) -> String {
+fn with_digits(value: f64, digits: usize) -> String {
     let magnitude = value.abs().log10().floor();
-    let text = format!("{value:.*}", (2.0 - magnitude).max(0.0) as usize);
+    let text = format!("{value:.*}", (digits as f64 - 1.0 - magnitude).max(0.0) as usize);
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => text,
@@ -202,6 +219,16 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn neighbouring_marks_have_different_texts() {
+        for values in [[43.81e9, 43.8104e9], [0.0, 1.0], [390_123.0, 390_150.0], [-5.0, 5e6]] {
+            let axis = ValueAxis::over(values.into_iter());
+            let text = |mark: &f64| Unit::Number.mark(*mark, &axis);
+            let texts: Vec<String> = axis.marks.iter().map(text).collect();
+            assert!(texts.windows(2).all(|pair| pair[0] != pair[1]), "{texts:?}");
+        }
+    }
 
     #[test]
     fn numbers_are_short() {
