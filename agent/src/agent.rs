@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use rand::seq::IndexedRandom;
 use tokio::{
     runtime::{Builder, Runtime},
     sync::mpsc,
@@ -296,11 +295,10 @@ impl AgentBuilder {
         let running = Running { runtime: Some(runtime), stop };
         let transport = transport.open(&handle, self.data_dir)?;
         let clock = self.clock;
-        // One for all of a run: two proxies would each admit a parcel that went to both.
-        let endpoint = self.ingest.endpoints.choose(&mut clock.randomness()).cloned();
-        let endpoint = endpoint.ok_or_else(|| {
-            Error::new(ErrorKind::Incomplete, "an agent needs an onion address to report to")
-        })?;
+        if self.ingest.endpoints.is_empty() {
+            let what = "an agent needs an onion address to report to";
+            return Err(Error::new(ErrorKind::Incomplete, what));
+        }
         // Without rotation, the host may ask for the session at once.
         let first = match self.profile.rotation() {
             Some(_) => None,
@@ -313,7 +311,7 @@ impl AgentBuilder {
         let worker = Worker {
             profile: self.profile,
             deployment: self.ingest.deployment,
-            endpoint,
+            endpoints: self.ingest.endpoints,
             transport,
             registry: registry.clone(),
             interval: schema.interval(),

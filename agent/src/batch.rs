@@ -51,6 +51,11 @@ impl Batch {
         }
     }
 
+    /// Whether nothing at all was read since the last cut.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.intervals.iter().all(|interval| interval.readings.is_empty())
+    }
+
     /// Empties the batch into a payload.
     pub(crate) fn cut(&mut self) -> Cut {
         let mut dropped = 0;

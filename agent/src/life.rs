@@ -6,14 +6,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
-use undertone_wire::parcel::ParcelId;
+use tokio::{sync::mpsc, time::timeout};
+use undertone_wire::{endpoint::Endpoint, parcel::ParcelId};
 
 use crate::{
     agent::State,
     batch::Batch,
     clock::{Hold, Moment},
-    pusher::{Outcome, push},
+    pusher::{FailureKind, Outcome, push},
     schedule::{Event, Schedule},
     session::Session,
     snapshot::Snapshots,
@@ -28,6 +28,10 @@ const FAILURES_LIMIT: u32 = 5;
 /// How long a failed push at shutdown waits for the next try.
 const RETRY_WHILE_DRAINING: Duration = Duration::from_millis(500);
 
+/// A push while draining is given up after this, the next one after twice as long, and so on: its
+/// circuit may be dead, and there is not much time left.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+
 /// A push that runs: which parcel, and what becomes of it. Simulated time waits for it.
 type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
 
@@ -35,6 +39,7 @@ type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
 pub(crate) struct Life<'a> {
     worker: &'a mut Worker,
     session: Session,
+    endpoint: Endpoint,
     snapshots: Snapshots,
     batch: Batch,
     spool: Spool,
@@ -55,7 +60,12 @@ struct Failures {
 
 impl<'a> Life<'a> {
     /// Begins a session's life.
-    pub(crate) fn begin(worker: &'a mut Worker, session: Session, end: Option<Moment>) -> Self {
+    pub(crate) fn begin(
+        worker: &'a mut Worker,
+        session: Session,
+        endpoint: Endpoint,
+        end: Option<Moment>,
+    ) -> Self {
         let schedule = Schedule::new(
             worker.clock.now(),
             worker.interval,
@@ -66,6 +76,7 @@ impl<'a> Life<'a> {
             snapshots: Snapshots::new(worker.registry.clone(), worker.interval),
             worker,
             session,
+            endpoint,
             batch: Batch::default(),
             spool: Spool::default(),
             schedule,
@@ -128,6 +139,7 @@ impl<'a> Life<'a> {
     async fn drain(&mut self, mut pushing: Option<Pushing>) {
         self.snapshot();
         self.cut();
+        let mut patience = FIRST_PATIENCE;
         loop {
             if pushing.is_none() && self.spool.len() == 0 {
                 // What had no room before may have it now; chaff alone is not worth a push.
@@ -136,13 +148,19 @@ impl<'a> Life<'a> {
                     return;
                 }
             }
-            let (id, outcome, _) = match pushing.take() {
-                Some(pushing) => pushing.await,
-                None => self.push().await,
-            };
-            self.decide(id, outcome);
-            if let Outcome::Failed(_) | Outcome::Hung(_) = outcome {
-                tokio::time::sleep(RETRY_WHILE_DRAINING).await;
+            let push = pushing.take().unwrap_or_else(|| self.push());
+            match timeout(patience, push).await {
+                Ok((id, outcome, _)) => {
+                    self.decide(id, outcome);
+                    if let Outcome::Failed(_) | Outcome::Hung(_) = outcome {
+                        tokio::time::sleep(RETRY_WHILE_DRAINING).await;
+                    }
+                }
+                // The parcel still waits; if it did arrive, it is known there when it comes again.
+                Err(_) => {
+                    patience *= 2;
+                    self.give_up_circuit(Outcome::Hung(FailureKind::Endpoint));
+                }
             }
         }
     }
@@ -155,9 +173,13 @@ impl<'a> Life<'a> {
     }
 
     fn cut(&mut self) {
+        let nothing = self.batch.is_empty();
         let cut = self.batch.cut();
-        let parcel = self.session.seal(&cut.payload);
-        self.spool.add(parcel, self.worker.clock.now());
+        // Where emptiness need not be hidden, it must not take the place of what waits.
+        if !nothing || self.worker.profile.cuts_when_empty() {
+            let parcel = self.session.seal(&cut.payload);
+            self.spool.add(parcel, self.worker.clock.now());
+        }
         let dropped = cut.dropped + self.cut_points();
         self.publish(dropped);
     }
@@ -191,7 +213,7 @@ impl<'a> Life<'a> {
         self.publish(0);
         let hold = self.worker.clock.hold();
         let transport = Arc::clone(&self.worker.transport);
-        let (endpoint, isolation) = (self.worker.endpoint.clone(), self.session.isolation);
+        let (endpoint, isolation) = (self.endpoint.clone(), self.session.isolation);
         let hung = self.failures.hung;
         Box::pin(async move {
             let outcome = push(&*transport, &endpoint, isolation, &parcel, age, hung).await;
@@ -210,7 +232,7 @@ impl<'a> Life<'a> {
                 seen.statistics.parcels_sent += 1;
             }
             Outcome::Malformed => {
-                seen.state = State::Failing(crate::FailureKind::Refused);
+                seen.state = State::Failing(FailureKind::Refused);
                 seen.statistics.parcels_refused += 1;
             }
             Outcome::Failed(kind) | Outcome::Hung(kind) => {

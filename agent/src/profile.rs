@@ -80,6 +80,11 @@ impl Profile {
         matches!(self, Self::Fleet(_))
     }
 
+    /// Whether a batch is sealed also when nothing was measured (P5).
+    pub(crate) fn cuts_when_empty(self) -> bool {
+        matches!(self, Self::Anonymous)
+    }
+
     /// Whether what waits is sent at once when a push got through, outside the rhythm (P5).
     pub(crate) fn sends_backlog_at_once(self) -> bool {
         matches!(self, Self::Fleet(_))

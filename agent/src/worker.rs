@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rand::seq::IndexedRandom;
 use tokio::sync::mpsc;
 use undertone_instruments::Registry;
 use undertone_wire::{
@@ -32,7 +33,8 @@ pub(crate) struct Worker {
     pub(crate) clock: Clock,
     pub(crate) profile: Profile,
     pub(crate) deployment: DeploymentId,
-    pub(crate) endpoint: Endpoint,
+    /// Where to report to; a session takes one of them.
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) transport: Arc<dyn Connect>,
     pub(crate) registry: Registry,
     pub(crate) interval: Duration,
@@ -65,6 +67,12 @@ impl Worker {
         Session::new(self.deployment, self.clock.randomness())
     }
 
+    /// One of the onion addresses, for all of a session: two proxies would each admit a parcel that
+    /// went to both. None if there is none.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        self.endpoints.choose(&mut self.clock.randomness()).cloned()
+    }
+
     /// Works until it is told to stop. Without rotation, `first` is the only session.
     pub(crate) async fn run(mut self, first: Option<Session>, mut stop: mpsc::Receiver<Stop>) {
         let warm_up = Arc::clone(&self.transport);
@@ -73,7 +81,14 @@ impl Worker {
             (Some(rotation), _) => self.rotate(rotation, &mut stop).await,
             (None, first) => {
                 let session = first.unwrap_or_else(|| self.session());
-                Life::begin(&mut self, session, None).run(&mut stop).await.flatten()
+                match self.endpoint() {
+                    Some(endpoint) => {
+                        let life = Life::begin(&mut self, session, endpoint, None);
+                        life.run(&mut stop).await.flatten()
+                    }
+                    // An agent isn't started without one.
+                    None => stop.recv().await,
+                }
             }
         };
         if let Some(Stop(done)) = stopped {
@@ -105,7 +120,8 @@ impl Worker {
             // What was counted in the silence, or in the session before, is not this one's. Without
             // rotation, what a host counts right after the start is not lost.
             self.registry.reset();
-            if let Some(stop) = Life::begin(self, session, Some(end)).run(stop).await {
+            let Some(endpoint) = self.endpoint() else { return stop.recv().await };
+            if let Some(stop) = Life::begin(self, session, endpoint, Some(end)).run(stop).await {
                 return stop;
             }
         }

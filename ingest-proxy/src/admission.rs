@@ -168,7 +168,8 @@ fn read_open(
     session: SessionId,
     now: SystemTime,
 ) -> Result<Point, &'static str> {
-    let schema = schemas.open().ok_or("measurement")?;
+    let schema = schemas.open().filter(|_| !schemas.claims(&point.measurement));
+    let schema = schema.ok_or("measurement")?;
     schema.check_open(&point).map_err(reason)?;
     let time = point.timestamp.and_then(|time| u64::try_from(time).ok()).ok_or("time")?;
     let time = UNIX_EPOCH + Duration::from_nanos(time);
@@ -295,9 +296,12 @@ mod tests {
         let stored = fixture.stored().await;
         assert_eq!(stored[1], load(now).tag("session", fixture.session.id().to_string()));
         assert_eq!(stored.len(), 3, "the declared twice, the undeclared once");
+        let foreign = Point::new("app.other.gauge").field("value", 1.0).at(at(now));
+        assert_eq!(fixture.send(&fixture.parcel(3, &[foreign])).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 3, "a closed namespace is closed");
         let stats = fixture.queue.stats();
         let refused: Vec<(&str, u64)> = stats.refused().collect();
-        assert_eq!(refused, [("measurement", 3), ("time", 2)]);
+        assert_eq!(refused, [("measurement", 4), ("time", 2)]);
     }
 
     #[tokio::test]

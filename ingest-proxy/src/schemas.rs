@@ -44,24 +44,33 @@ impl CurrentSchemas {
     /// Follows what is added to a data folder until `stop` says so. Damaged files change nothing.
     pub(crate) async fn follow(self, data_dir: PathBuf, mut stop: watch::Receiver<bool>) {
         // What was added while this proxy opened is looked at, too.
-        let mut seen = None;
+        let (mut seen, mut before, mut failed) = (None, None, None);
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => return,
                 () = sleep(LOOK) => {}
             }
-            let now = Some(files(&data_dir));
-            if now == seen {
+            // A folder that is gone says nothing; what still changes is not read yet.
+            let Some(now) = files(&data_dir) else { continue };
+            let settled = before.replace(now.clone()).is_some_and(|before| before == now);
+            if !settled || seen.as_ref() == Some(&now) {
                 continue;
             }
-            seen = now;
             match Schemas::load(&data_dir) {
-                Ok(schemas) if schemas == *self.now() => {}
                 Ok(schemas) => {
-                    tracing::info!("schemas changed: {} namespaces are admitted", schemas.0.len());
-                    self.replace(schemas);
+                    seen = Some(now);
+                    if schemas != *self.now() {
+                        let count = schemas.0.len();
+                        tracing::info!("schemas changed: {count} namespaces are admitted");
+                        self.replace(schemas);
+                    }
                 }
-                Err(error) => tracing::error!("schemas changed, and the old ones stay: {error:#}"),
+                // Told once for the same files, and tried again: it may pass.
+                Err(error) if failed.as_ref() != Some(&now) => {
+                    failed = Some(now);
+                    tracing::error!("schemas changed, and the old ones stay: {error:#}");
+                }
+                Err(_) => {}
             }
         }
     }
@@ -147,6 +156,15 @@ impl Schemas {
         self.0.values().find(|schema| schema.is_open())
     }
 
+    /// Whether a name is in a namespace that is closed, declared there or not.
+    pub fn claims(&self, measurement: &str) -> bool {
+        let mut closed = self.0.values().filter(|schema| !schema.is_open());
+        closed.any(|schema| {
+            let rest = measurement.strip_prefix(schema.namespace());
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        })
+    }
+
     /// All of them, by namespace.
     pub fn iter(&self) -> impl Iterator<Item = &Schema> {
         self.0.values()
@@ -157,9 +175,10 @@ impl Schemas {
 type Seen = BTreeMap<PathBuf, (u64, Option<SystemTime>)>;
 
 /// The files in the folder of schemas; none where it can't be read.
-fn files(data_dir: &Path) -> Seen {
-    let entries = fs::read_dir(data_dir.join(FOLDER)).into_iter().flatten().flatten();
-    let seen = entries.filter_map(|entry| {
+fn files(data_dir: &Path) -> Option<Seen> {
+    let entries = fs::read_dir(data_dir.join(FOLDER)).ok()?;
+    let seen = entries.map(|entry| {
+        let entry = entry.ok()?;
         let metadata = entry.metadata().ok()?;
         Some((entry.path(), (metadata.ino(), metadata.modified().ok())))
     });

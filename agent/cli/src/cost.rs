@@ -31,9 +31,8 @@ impl Cost {
     ) -> Self {
         let cuts = MONTH_SECONDS / cut_mean.as_secs_f64();
         let slots = MONTH_SECONDS / slot_mean.as_secs_f64();
-        // A slot finds nothing if no cut came since the last one; both come at random times. And each
-        // cut makes a parcel of what the agent itself measured, which is nothing here.
-        let empty = slots * slots / (slots + cuts) + cuts;
+        // A slot finds nothing if no cut came since the last one; both come at random times.
+        let empty = slots * slots / (slots + cuts);
         Self {
             own: cuts * parcels_a_batch * PUSH_BYTES,
             chaff: empty * PUSH_BYTES,
@@ -68,7 +67,7 @@ mod tests {
         let cost = Cost::monthly(Duration::from_secs(240), Duration::from_secs(180), 1.0, true);
         // 10,800 batches; 14,400 slots, of which 8,229 find nothing.
         assert_eq!(readable(cost.own), "73 MB");
-        assert_eq!(readable(cost.chaff), "129 MB");
+        assert_eq!(readable(cost.chaff), "56 MB");
         assert_eq!(readable(cost.idle.unwrap()), "1.0 GB");
         assert_eq!(readable(cost.total()), "1.2 GB");
     }

@@ -1,6 +1,7 @@
 //! Timers: how long something takes and how often it happens. The only instrument that reads a clock, the monotonic one.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::cells::{Cells, redacted};
@@ -96,6 +97,11 @@ impl<L: Dimension> Timer<L> {
     pub fn tick(&self) {
         self.cells.iter().for_each(|cell| cell.meter.tick());
     }
+
+    /// How often it was reset; all cells are at once.
+    fn resets(&self) -> u32 {
+        self.cells.iter().next().map_or(0, |cell| cell.resets.load(Ordering::Relaxed))
+    }
 }
 
 impl<L: Dimension> Instrument for Timer<L> {
@@ -137,17 +143,21 @@ impl<L> fmt::Debug for Timer<L> {
 }
 
 /// A measurement under way. It records the time since its start when it is dropped; it may move to another thread.
+/// If the registry was reset meanwhile it records nothing: what began before must not be told afterwards.
 #[must_use = "a timer that isn't kept stops at once; bind it to a name, as in `let _running = …`"]
 pub struct RunningTimer<L: Dimension = ()> {
     timer: Timer<L>,
     dimension: L,
     started: Instant,
+    /// Of the timer when this began.
+    resets: u32,
     discarded: bool,
 }
 
 impl<L: Dimension> RunningTimer<L> {
     fn start(timer: &Timer<L>, dimension: L) -> Self {
-        Self { timer: timer.clone(), dimension, started: Instant::now(), discarded: false }
+        let resets = timer.resets();
+        Self { timer: timer.clone(), dimension, started: Instant::now(), resets, discarded: false }
     }
 
     /// Ends without recording anything.
@@ -165,7 +175,7 @@ impl<L: Label> RunningTimer<L> {
 
 impl<L: Dimension> Drop for RunningTimer<L> {
     fn drop(&mut self) {
-        if !self.discarded {
+        if !self.discarded && self.resets == self.timer.resets() {
             self.timer.cells.update(self.dimension, |cell| cell.update(self.started.elapsed()));
         }
     }
@@ -181,6 +191,7 @@ impl<L: Dimension> fmt::Debug for RunningTimer<L> {
 struct TimerCell {
     histogram: HistogramCell,
     meter: MeterCell,
+    resets: AtomicU32,
 }
 
 impl TimerCell {
@@ -194,6 +205,7 @@ impl TimerCell {
     }
 
     fn reset(&self) {
+        self.resets.fetch_add(1, Ordering::Relaxed);
         self.histogram.reset();
         self.meter.reset();
     }
@@ -217,6 +229,17 @@ mod tests {
         );
         assert_eq!(timer.count(), 3);
         assert_eq!(timer.take(), Distribution::default());
+    }
+
+    #[test]
+    fn p3_what_runs_over_a_reset_is_not_told_afterwards() {
+        let timer: Timer = Timer::default();
+        let (before, copy) = (timer.start(), timer.clone());
+        Live::reset(&timer);
+        drop(before);
+        assert_eq!((copy.count(), copy.take()), (0, Distribution::default()));
+        drop(copy.start());
+        assert_eq!(timer.count(), 1);
     }
 
     #[test]
