@@ -17,6 +17,8 @@ use crate::gate::{Gate, Taken};
 
 /// What may wait, in bytes as [`size`] counts them.
 const BYTES_LIMIT: usize = 4 * 1024 * 1024;
+/// What may wait together with the rest of requests whose beginning found room.
+const FURTHER_BYTES_LIMIT: usize = 64 * 1024 * 1024;
 /// What a string or a number costs beside its own bytes, roughly.
 const OVERHEAD: usize = 64;
 /// How many points a first parcel is tried with; afterwards as many as the last one had, and more.
@@ -67,10 +69,23 @@ impl Points {
     /// # Errors
     /// [`Overflow`], with all of them, if too many wait already.
     pub fn add(&self, points: Vec<Point>) -> Result<(), Overflow> {
+        self.add_within(points, BYTES_LIMIT)
+    }
+
+    /// Hands over more of what [`Points::add`] has taken the beginning of, and would otherwise get a
+    /// second time.
+    ///
+    /// # Errors
+    /// [`Overflow`], with all of them, if far too many wait already.
+    pub fn add_further(&self, points: Vec<Point>) -> Result<(), Overflow> {
+        self.add_within(points, FURTHER_BYTES_LIMIT)
+    }
+
+    fn add_within(&self, points: Vec<Point>, limit: usize) -> Result<(), Overflow> {
         let Some(waiting) = &self.0 else { return Ok(()) };
         let bytes: usize = points.iter().map(size).sum();
         let mut waiting = lock(waiting);
-        if !waiting.points.is_empty() && waiting.bytes + bytes > BYTES_LIMIT {
+        if !waiting.points.is_empty() && waiting.bytes + bytes > limit {
             return Err(Overflow(points));
         }
         waiting.bytes += bytes;
@@ -187,6 +202,7 @@ mod tests {
             }
         };
         assert_eq!(back.len(), 1_000);
+        assert!(points.add_further(vec![point(1)]).is_ok(), "the rest of what was begun");
         assert!(taken > 5_000);
         let mut gate = gate();
         while inbox.cut(&mut gate).is_some() {}

@@ -48,6 +48,33 @@ pub struct Full {
     pub retry_after: Duration,
 }
 
+/// Takes points with timestamps in nanoseconds since 1970. Called on the runtime: it must not block.
+pub trait Accept: Clone + Send + Sync + 'static {
+    /// The first points of a request, at most 256, as in every call.
+    ///
+    /// # Errors
+    /// [`Full`]: the client is told to come again with all of the request.
+    fn accept(&self, points: Vec<Point>) -> Result<(), Full>;
+
+    /// Further points of a request whose first were taken. Refused, those come again beside them: that
+    /// is harmless for lines with times, and doubles those without. So there should be room.
+    ///
+    /// # Errors
+    /// [`Full`], if there is none all the same.
+    fn accept_further(&self, points: Vec<Point>) -> Result<(), Full> {
+        self.accept(points)
+    }
+}
+
+impl<F> Accept for F
+where
+    F: Fn(Vec<Point>) -> Result<(), Full> + Clone + Send + Sync + 'static,
+{
+    fn accept(&self, points: Vec<Point>) -> Result<(), Full> {
+        self(points)
+    }
+}
+
 /// Sockets that are bound. Dropping it removes the unix socket.
 #[derive(Debug)]
 pub struct Listener {
@@ -79,13 +106,10 @@ impl Listener {
 
     /// Answers requests until `stop` is done; then those under way, for as long as the limits allow.
     ///
-    /// `accept` gets the good lines of a request, at most 256 a call, with timestamps in nanoseconds
-    /// since 1970. It is called on the runtime and must not block. After [`Full`] nothing more of that
-    /// request comes, and what was taken of it before comes again with the next: a database overwrites
-    /// points of the same series and time.
+    /// `accept` gets the good lines of a request; after [`Full`] nothing more of it comes.
     pub async fn serve<A, S>(self, accept: A, stop: S)
     where
-        A: Fn(Vec<Point>) -> Result<(), Full> + Clone + Send + Sync + 'static,
+        A: Accept,
         S: Future<Output = ()>,
     {
         let Self { sockets, config } = self;

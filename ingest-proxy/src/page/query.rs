@@ -28,6 +28,10 @@ use crate::{
 pub(super) const SESSIONS_LIMIT: usize = COLOURS;
 /// Charts on a page.
 const CHARTS_LIMIT: usize = 60;
+/// Series of a session that are looked at; an open schema bounds them not.
+const SERIES_LIMIT: i64 = 500;
+/// Fields of a measurement that can be chosen.
+const FIELDS_LIMIT: i64 = 100;
 /// After this, charts that are not there yet are left out; after half of it nothing is counted.
 const TIME_LIMIT: Duration = Duration::from_secs(4);
 /// Points a line, of which each stands for an equal span of time.
@@ -113,6 +117,10 @@ impl Reader {
         }
         let (mut measurements, mut charts, mut charts_left_out) = (Vec::new(), 0, 0);
         for ((id, name), by_tags) in series {
+            if charts == CHARTS_LIMIT || began.elapsed() > TIME_LIMIT {
+                charts_left_out += by_tags.len();
+                continue;
+            }
             let fields = self.fields(id)?;
             let chosen = chosen(&name, &fields, selection.field(&name));
             let mut plots = Vec::new();
@@ -208,9 +216,9 @@ impl Reader {
                     )) END
              FROM measurement
              CROSS JOIN series ON series.measurement = measurement.id AND session = ?1
-             WHERE newest >= ?2",
+             WHERE newest >= ?2 LIMIT ?4",
         )?;
-        let mut rows = statement.query(params![session.id, time.from, count])?;
+        let mut rows = statement.query(params![session.id, time.from, count, SERIES_LIMIT])?;
         while let Some(row) = rows.next()? {
             let member = Member {
                 series: row.get(3)?,
@@ -227,8 +235,10 @@ impl Reader {
 
     fn fields(&self, measurement: i64) -> rusqlite::Result<Vec<(i64, String)>> {
         self.connection
-            .prepare_cached("SELECT id, name FROM field WHERE measurement = ? ORDER BY name")?
-            .query_map([measurement], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .prepare_cached(
+                "SELECT id, name FROM field WHERE measurement = ? ORDER BY name LIMIT ?",
+            )?
+            .query_map([measurement, FIELDS_LIMIT], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()
     }
 

@@ -8,6 +8,9 @@ const CHOICES_LIMIT: usize = 64;
 /// Longer names than a schema allows, with the kind at the end.
 const NAME_LIMIT: usize = 160;
 
+/// Another key of the URL; a measurement of this name has its default field alone.
+const TOKEN: &str = "token";
+
 /// How far back charts reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Range {
@@ -51,8 +54,7 @@ impl Selection {
             if key == "range" {
                 let known = RANGES.into_iter().find(|range| range.key == value);
                 selection.range = known.unwrap_or(selection.range);
-            // A measurement's name has at least one dot; other keys have none.
-            } else if key.contains('.')
+            } else if key != TOKEN
                 && is_name(key)
                 && is_name(value)
                 && selection.fields.len() < CHOICES_LIMIT
@@ -85,7 +87,9 @@ impl Selection {
 
     fn link(&self) -> String {
         let mut link = format!("/?range={}", self.range.key);
-        for (measurement, field) in &self.fields {
+        // A name that would need encoding keeps its default.
+        let plain = |(name, field): &(&String, &String)| is_name(name) && is_name(field);
+        for (measurement, field) in self.fields.iter().filter(plain) {
             let _ = write!(link, "&{measurement}={field}");
         }
         link
@@ -112,6 +116,9 @@ mod tests {
         assert_eq!(link, "/?range=6h&app.open.gauge=value&app.size.histogram=p99");
         assert_eq!(Selection::parse(&link[2..]).link(), link);
         assert_eq!(selection.with_field("app.size.histogram", None), "/?range=6h");
+        let of_host = Selection::parse("cpu=usage_idle");
+        assert_eq!(of_host.field("cpu"), Some("usage_idle"));
+        assert_eq!(of_host.with_field("a&b", Some("x")), of_host.link(), "no broken links");
     }
 
     #[test]

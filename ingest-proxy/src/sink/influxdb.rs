@@ -67,7 +67,8 @@ impl LineWriter {
                 Verdict::Written => {}
                 Verdict::Refused(reason) => {
                     if !search.split(range.clone()) {
-                        refused.push(RefusedPoint { index: range.start, reason });
+                        let each = |index| RefusedPoint { index, reason: reason.clone() };
+                        refused.extend(range.map(each));
                     }
                 }
                 Verdict::Partly(lines) => refused.extend(lines.into_iter().map(|mut line| {

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tokio::{sync::oneshot, task::JoinHandle, time::Instant};
-use undertone_collectors::listener::{Full, Limits, Listener, ListenerConfig as Listening, Token};
+use undertone::Point;
+use undertone_collectors::listener::{
+    Accept, Full, Limits, Listener, ListenerConfig as Listening, Token,
+};
 
 use super::Outlet;
 use crate::config::ListenerConfig;
@@ -25,14 +28,10 @@ impl ListenerInput {
         let listening = listening(config)?;
         let listener = Listener::bind(listening)?;
         let (stop, told) = oneshot::channel();
-        let accept = move |points| {
-            // Who wrote has the points still, and tries again.
-            outlet.add(points).map_err(|_| Full { retry_after: RETRY_AFTER })
-        };
         let stopped = async move {
             let _ = told.await;
         };
-        let serving = tokio::spawn(listener.serve(accept, stopped));
+        let serving = tokio::spawn(listener.serve(outlet, stopped));
         Ok(Self { stop, serving })
     }
 
@@ -45,6 +44,19 @@ impl ListenerInput {
             serving.abort();
             let _ = serving.await;
         }
+    }
+}
+
+/// Who wrote has the points still, and tries again.
+const FULL: Full = Full { retry_after: RETRY_AFTER };
+
+impl Accept for Outlet {
+    fn accept(&self, points: Vec<Point>) -> Result<(), Full> {
+        self.add(points).map_err(|_| FULL)
+    }
+
+    fn accept_further(&self, points: Vec<Point>) -> Result<(), Full> {
+        self.add_further(points).map_err(|_| FULL)
     }
 }
 

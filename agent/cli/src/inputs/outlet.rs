@@ -22,8 +22,19 @@ impl Outlet {
     /// # Errors
     /// [`Overflow`] if there is no room.
     pub(crate) fn add(&self, points: Vec<Point>) -> Result<(), Overflow> {
-        self.points
-            .add(points.into_iter().map(|point| mark(point, self.alias.as_deref())).collect())
+        self.points.add(self.marked(points))
+    }
+
+    /// Hands over more of a request that [`Outlet::add`] has taken the beginning of.
+    ///
+    /// # Errors
+    /// [`Overflow`] if there is no room for that, either.
+    pub(crate) fn add_further(&self, points: Vec<Point>) -> Result<(), Overflow> {
+        self.points.add_further(self.marked(points))
+    }
+
+    fn marked(&self, points: Vec<Point>) -> Vec<Point> {
+        points.into_iter().map(|point| mark(point, self.alias.as_deref())).collect()
     }
 }
 

@@ -16,10 +16,9 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
-use undertone_wire::Point;
 
 use super::{
-    Full,
+    Accept, Full,
     access::Access,
     answer::{self, Answer},
     body::{self, BodyError},
@@ -80,7 +79,7 @@ pub(super) async fn run<A>(
     server: Arc<Server<A>>,
     mut ended: watch::Receiver<bool>,
 ) where
-    A: Fn(Vec<Point>) -> Result<(), Full>,
+    A: Accept,
 {
     let (server, access) = (&*server, &*pass.access);
     let limits = &server.limits;
@@ -107,7 +106,7 @@ pub(super) async fn run<A>(
 
 impl<A> Server<A>
 where
-    A: Fn(Vec<Point>) -> Result<(), Full>,
+    A: Accept,
 {
     pub(super) fn new(limits: Limits, accept: A) -> Self {
         let bodies = semaphore(limits.requests);

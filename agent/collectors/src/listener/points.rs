@@ -2,7 +2,7 @@
 
 use undertone_wire::{Point, line_protocol};
 
-use super::{Full, route::Precision};
+use super::{Accept, Full, route::Precision};
 
 /// Points that are handed over together, at most. So few stay in the processor's cache, and take no
 /// more memory for a large body than for a small one: that makes it three times as fast.
@@ -24,9 +24,13 @@ pub(super) async fn hand_over(
     body: &[u8],
     precision: Precision,
     now_nanoseconds: i64,
-    accept: impl Fn(Vec<Point>) -> Result<(), Full>,
+    accept: &impl Accept,
 ) -> Result<Outcome, Full> {
     let mut outcome = Outcome::default();
+    let hand = |points: Vec<Point>, taken: usize| match taken {
+        0 => accept.accept(points),
+        _ => accept.accept_further(points),
+    };
     let text = match str::from_utf8(body) {
         Ok(text) => text,
         Err(error) => {
@@ -51,15 +55,17 @@ pub(super) async fn hand_over(
             Err(error) => outcome.refuse(|| error.to_string()),
         }
         if points.len() == POINTS_A_CALL {
-            accept(std::mem::replace(&mut points, Vec::with_capacity(POINTS_A_CALL)))?;
+            let full = std::mem::replace(&mut points, Vec::with_capacity(POINTS_A_CALL));
+            hand(full, outcome.taken)?;
             outcome.taken += POINTS_A_CALL;
             // The runtime has more to do than this body.
             tokio::task::yield_now().await;
         }
     }
     if !points.is_empty() {
-        outcome.taken += points.len();
-        accept(points)?;
+        let rest = points.len();
+        hand(points, outcome.taken)?;
+        outcome.taken += rest;
     }
     Ok(outcome)
 }
@@ -85,4 +91,45 @@ fn place(before: &[u8]) -> String {
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     format!("line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use super::*;
+
+    /// Full after the first points, but for the rest of a request.
+    #[derive(Clone, Default)]
+    struct Narrow(Arc<Mutex<usize>>);
+
+    impl Accept for Narrow {
+        fn accept(&self, points: Vec<Point>) -> Result<(), Full> {
+            let mut taken = self.0.lock().unwrap();
+            if *taken > 0 {
+                return Err(Full { retry_after: Duration::from_secs(1) });
+            }
+            *taken += points.len();
+            Ok(())
+        }
+
+        fn accept_further(&self, points: Vec<Point>) -> Result<(), Full> {
+            *self.0.lock().unwrap() += points.len();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_request_is_taken_whole_or_not_at_all() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (body, accept) = ("hits value=1\n".repeat(1_000), Narrow::default());
+        let taken = |accept: &Narrow| *accept.0.lock().unwrap();
+        let hand = || hand_over(body.as_bytes(), Precision { nanoseconds: 1 }, 1, &accept);
+        assert_eq!(runtime.block_on(hand()).unwrap().taken, 1_000);
+        assert!(runtime.block_on(hand()).is_err());
+        assert_eq!(taken(&accept), 1_000, "nothing of the second");
+    }
 }

@@ -34,7 +34,7 @@ pub(super) enum RouteError {
 /// The unit of timestamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Precision {
-    nanoseconds: i64,
+    pub(super) nanoseconds: i64,
 }
 
 impl Dialect {

@@ -1,9 +1,17 @@
 //! Finds what is refused by halving: pure, so that it can be tested without a database.
+//!
+//! The search has an end: who sends nothing but lines that are refused must not hold the sink up.
 
 use std::ops::Range;
 
+/// How often a range is split in one search. Beyond it, what is refused is refused as a whole.
+const SPLITS_LIMIT: usize = 200;
+
 /// The ranges still to be tried, first first.
-pub(super) struct Bisect(Vec<Range<usize>>);
+pub(super) struct Bisect {
+    ranges: Vec<Range<usize>>,
+    splits: usize,
+}
 
 impl Bisect {
     /// Starts with all of `length` points.
@@ -12,22 +20,24 @@ impl Bisect {
         if length > 0 {
             ranges.push(0..length);
         }
-        Self(ranges)
+        Self { ranges, splits: 0 }
     }
 
     /// What to try next.
     pub(super) fn next(&mut self) -> Option<Range<usize>> {
-        self.0.pop()
+        self.ranges.pop()
     }
 
-    /// Puts both halves of a refused range up for trial. `false`: it is one point.
+    /// Puts both halves of a refused range up for trial. `false`: it is one point, or it has to be given
+    /// up as it is.
     pub(super) fn split(&mut self, range: Range<usize>) -> bool {
-        if range.len() < 2 {
+        if range.len() < 2 || self.splits == SPLITS_LIMIT {
             return false;
         }
+        self.splits += 1;
         let middle = range.start + range.len() / 2;
-        self.0.push(middle..range.end);
-        self.0.push(range.start..middle);
+        self.ranges.push(middle..range.end);
+        self.ranges.push(range.start..middle);
         true
     }
 }
@@ -46,7 +56,7 @@ mod tests {
             if !bad.iter().any(|index| range.contains(index)) {
                 written.extend(range);
             } else if !bisect.split(range.clone()) {
-                found.push(range.start);
+                found.extend(range);
             }
         }
         (found, written, requests)
@@ -66,6 +76,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn where_nearly_all_are_bad_the_search_ends_and_nothing_is_left_over() {
+        let bad: Vec<usize> = (0..1_024).filter(|index| index % 100 != 0).collect();
+        let (found, written, requests) = search(1_024, &bad);
+        assert!(requests <= 2 * SPLITS_LIMIT + 1, "{requests} requests");
+        assert!(bad.iter().all(|index| found.contains(index)));
+        assert_eq!(found.len() + written.len(), 1_024);
     }
 
     #[test]
