@@ -56,7 +56,8 @@ const GLANCE: Duration = Duration::from_micros(500);
 fn main() -> Result<()> {
     let began = Instant::now();
     let arguments = Arguments::parse();
-    let schema = Schema::try_from(Metrics::DECLARATION)?;
+    // In a fleet a batch is sealed only if something was read.
+    let schema = Schema::try_from(Metrics::DECLARATION)?.every(Duration::from_secs(1))?;
     if arguments.schema {
         print!("{}", schema.to_toml());
         return Ok(());
