@@ -49,6 +49,14 @@ pub(crate) struct Life<'a> {
     end: Option<Moment>,
 }
 
+/// How a life ended.
+pub(crate) enum Ended {
+    /// Its time was over.
+    Over,
+    /// The agent was told to stop, by this request; none where the agent itself is gone.
+    Stopped(Option<Stop>),
+}
+
 /// What went wrong since a push was last answered.
 #[derive(Debug, Default)]
 struct Failures {
@@ -85,15 +93,15 @@ impl<'a> Life<'a> {
         }
     }
 
-    /// Lives until its time is over, or until the agent is told to stop: then it returns the request.
-    pub(crate) async fn run(mut self, stop: &mut mpsc::Receiver<Stop>) -> Option<Option<Stop>> {
+    /// Lives until its time is over, or until the agent is told to stop.
+    pub(crate) async fn run(mut self, stop: &mut mpsc::Receiver<Stop>) -> Ended {
         let mut pushing: Option<Pushing> = None;
-        let stopped = loop {
+        let ended = loop {
             let (moment, event) = self.schedule.next();
             let moment = self.end.map_or(moment, |end| end.min(moment));
             tokio::select! {
                 biased;
-                stop = stop.recv() => break Some(stop),
+                stop = stop.recv() => break Ended::Stopped(stop),
                 (id, outcome, hold) = running(&mut pushing) => {
                     self.decide(id, outcome);
                     drop(hold);
@@ -103,7 +111,7 @@ impl<'a> Life<'a> {
                     let now = self.worker.clock.now();
                     // Also when the machine has slept over it: nothing is done afterwards.
                     if self.end.is_some_and(|end| end <= now) {
-                        break None;
+                        break Ended::Over;
                     }
                     match event {
                         Event::Tick => self.snapshots.tick(),
@@ -116,11 +124,12 @@ impl<'a> Life<'a> {
                 }
             }
         };
-        if stopped.is_some() && self.worker.profile.drains_at_shutdown() {
+        let stopped = matches!(ended, Ended::Stopped(_));
+        if stopped && self.worker.profile.drains_at_shutdown() {
             self.drain(pushing).await;
         }
         self.end();
-        stopped
+        ended
     }
 
     /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).

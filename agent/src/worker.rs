@@ -18,9 +18,9 @@ use undertone_wire::{
 
 use crate::{
     agent::{State, Statistics},
-    clock::{Clock, Randomness},
+    clock::{Clock, Moment, Randomness},
     gate::Gate,
-    life::Life,
+    life::{Ended, Life},
     points::Inbox,
     profile::Profile,
     rotation::Rotation,
@@ -67,12 +67,6 @@ impl Worker {
         Session::new(self.deployment, self.clock.randomness())
     }
 
-    /// One of the onion addresses, for all of a session: two proxies would each admit a parcel that
-    /// went to both. None if there is none.
-    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoints.choose(&mut self.clock.randomness()).cloned()
-    }
-
     /// Works until it is told to stop. Without rotation, `first` is the only session.
     pub(crate) async fn run(mut self, first: Option<Session>, mut stop: mpsc::Receiver<Stop>) {
         let warm_up = Arc::clone(&self.transport);
@@ -81,13 +75,9 @@ impl Worker {
             (Some(rotation), _) => self.rotate(rotation, &mut stop).await,
             (None, first) => {
                 let session = first.unwrap_or_else(|| self.session());
-                match self.endpoint() {
-                    Some(endpoint) => {
-                        let life = Life::begin(&mut self, session, endpoint, None);
-                        life.run(&mut stop).await.flatten()
-                    }
-                    // An agent isn't started without one.
-                    None => stop.recv().await,
+                match self.live(session, None, &mut stop).await {
+                    Ended::Stopped(stop) => stop,
+                    Ended::Over => None,
                 }
             }
         };
@@ -120,11 +110,24 @@ impl Worker {
             // What was counted in the silence, or in the session before, is not this one's. Without
             // rotation, what a host counts right after the start is not lost.
             self.registry.reset();
-            let Some(endpoint) = self.endpoint() else { return stop.recv().await };
-            if let Some(stop) = Life::begin(self, session, endpoint, Some(end)).run(stop).await {
+            if let Ended::Stopped(stop) = self.live(session, Some(end), stop).await {
                 return stop;
             }
         }
+    }
+
+    /// One session's life, with one of the onion addresses for all of it: two proxies would each admit a
+    /// parcel that went to both.
+    async fn live(
+        &mut self,
+        session: Session,
+        end: Option<Moment>,
+        stop: &mut mpsc::Receiver<Stop>,
+    ) -> Ended {
+        let endpoint = self.endpoints.choose(&mut self.clock.randomness()).cloned();
+        // An agent isn't started without one.
+        let Some(endpoint) = endpoint else { return Ended::Stopped(stop.recv().await) };
+        Life::begin(self, session, endpoint, end).run(stop).await
     }
 }
 

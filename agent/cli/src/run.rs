@@ -105,19 +105,7 @@ impl Running {
     /// Ends inputs, then sends what waits; at once if it is told so again.
     async fn end(self, signals: &mut Signals) -> Exit {
         tracing::info!("ending: sending what waits, for at most 10 s; Ctrl-C again ends at once");
-        let Self { agent, inputs, .. } = self;
-        let ended = async {
-            inputs.stop().await;
-            drain(agent).await;
-        };
-        tokio::select! {
-            biased;
-            () = ended => Exit::Done,
-            () = signals.end() => {
-                tracing::warn!("ended at once; what waited is lost");
-                Exit::AtOnce
-            }
-        }
+        stop(self.agent, self.inputs, signals).await
     }
 
     /// Does what the configuration says now, as far as that differs.
@@ -149,18 +137,9 @@ impl Running {
             "{changed} changed: this needs a new agent; the old one sends what waits first"
         );
         let Self { agent, inputs, config: old, .. } = self;
-        let ended = async {
-            inputs.stop().await;
-            drain(agent).await;
+        let Exit::Done = stop(agent, inputs, signals).await else {
+            return Ok(Reloaded::Ended(Exit::AtOnce));
         };
-        tokio::select! {
-            biased;
-            () = ended => {}
-            () = signals.end() => {
-                tracing::warn!("ended at once; what waited is lost");
-                return Ok(Reloaded::Ended(Exit::AtOnce));
-            }
-        }
         match (Self::start(config, &ingest), old.agent.ingest.clone()) {
             (Ok(running), _) => {
                 tracing::info!("reloaded: a new session has begun");
@@ -211,6 +190,22 @@ impl Running {
 enum Reloaded {
     On(Box<Running>),
     Ended(Exit),
+}
+
+/// Ends inputs, then sends what waits; at once if it is told to end meanwhile.
+async fn stop(agent: Agent, inputs: Inputs, signals: &mut Signals) -> Exit {
+    let ended = async {
+        inputs.stop().await;
+        drain(agent).await;
+    };
+    tokio::select! {
+        biased;
+        () = ended => Exit::Done,
+        () = signals.end() => {
+            tracing::warn!("ended at once; what waited is lost");
+            Exit::AtOnce
+        }
+    }
 }
 
 /// Sends what waits, as far as the time allows.
