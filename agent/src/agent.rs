@@ -7,7 +7,7 @@
 use std::{
     panic,
     path::PathBuf,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -24,10 +24,12 @@ use undertone_wire::{
 
 use crate::{
     clock::Clock,
-    consent::{Consent, OffReason},
+    consent::{AgentConsent, Consent, Inner, OffReason, watch},
+    deletion,
     error::{Error, ErrorKind},
     gate::Gate,
     points::{Inbox, Points},
+    process::Owner,
     profile::Profile,
     pusher::FailureKind,
     session::Session,
@@ -48,7 +50,9 @@ pub struct Agent {
     points: Points,
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
-    pub(crate) running: Option<Running>,
+    consent: AgentConsent,
+    owner: Owner,
+    pub(crate) running: Held,
 }
 
 /// The agent's task and the runtime that it lives on.
@@ -57,8 +61,13 @@ pub struct Agent {
 /// runtime that is dropped in order panics.
 pub(crate) struct Running {
     runtime: Option<Runtime>,
-    stop: mpsc::Sender<Stop>,
+    stop: Option<mpsc::Sender<Stop>>,
+    owner: Owner,
 }
+
+/// What runs, held by the agent and by whoever may end it before the agent's own end.
+#[derive(Clone, Default)]
+pub(crate) struct Held(Arc<Mutex<Option<Running>>>);
 
 /// What an agent is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +132,17 @@ impl Agent {
         }
     }
 
+    fn new(
+        registry: Registry,
+        shared: Arc<Shared>,
+        points: Points,
+        transport: Option<Weak<dyn Connect>>,
+        consent: AgentConsent,
+        running: Held,
+    ) -> Self {
+        Self { registry, shared, points, transport, consent, owner: Owner::this(), running }
+    }
+
     /// The instruments of a declaration; the same ones each time.
     ///
     /// They work whatever the agent's state, and also after its end. What has memory (counts, averages,
@@ -131,7 +151,11 @@ impl Agent {
     /// # Errors
     /// If the namespace has an instrument of the same name that was declared otherwise.
     pub fn instruments<I: Instruments>(&self) -> Result<I, RegisterError> {
-        I::register(&self.registry)
+        match self.owner.is_here() {
+            true => I::register(&self.registry),
+            // The registry's lock may be held for ever; nothing would be read anyway.
+            false => I::register(&Registry::new()),
+        }
     }
 
     /// Where points from elsewhere are handed over, if the schema is open ([`Schema::open`]).
@@ -141,30 +165,42 @@ impl Agent {
 
     /// What the agent is doing.
     pub fn state(&self) -> State {
-        self.shared.seen().state
+        match self.owner.is_here() {
+            true => self.shared.seen().state,
+            false => State::Off(OffReason::Forked),
+        }
+    }
+
+    /// The user's answer, to be shown and changed.
+    pub fn consent(&self) -> AgentConsent {
+        self.consent.clone()
     }
 
     /// How far Tor in this process has come; none while it isn't needed, and with another tor.
     pub fn tor(&self) -> Option<TorStatus> {
-        self.transport.as_ref()?.upgrade()?.tor()
+        self.transport.as_ref().filter(|_| self.owner.is_here())?.upgrade()?.tor()
     }
 
     /// What the agent has done so far.
     pub fn statistics(&self) -> Statistics {
-        self.shared.seen().statistics
+        match self.owner.is_here() {
+            true => self.shared.seen().statistics,
+            false => Statistics::default(),
+        }
     }
 
     /// The session that this agent reports under now, so that a user can find it in a database and
     /// have it deleted. None while the agent is off, or silent between two sessions.
     pub fn session(&self) -> Option<SessionId> {
-        self.shared.seen().session
+        self.owner.is_here().then(|| self.shared.seen().session)?
     }
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
     ///
     /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
-    pub fn shutdown(mut self, limit: Duration) -> Shutdown {
-        Shutdown::begin(self.running.take(), limit)
+    pub fn shutdown(self, limit: Duration) -> Shutdown {
+        let running = if self.owner.is_here() { self.running.take() } else { None };
+        Shutdown::begin(running, limit)
     }
 }
 
@@ -173,7 +209,9 @@ impl Running {
     pub(crate) fn stop(&self) -> std::sync::mpsc::Receiver<()> {
         let (told, stopped) = std::sync::mpsc::channel();
         // A task that is gone needs not be told.
-        let _ = self.stop.try_send(Stop(told));
+        if let Some(stop) = &self.stop {
+            let _ = stop.try_send(Stop(told));
+        }
         stopped
     }
 
@@ -187,8 +225,33 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
+        let (runtime, stop) = (self.runtime.take(), self.stop.take());
+        if !self.owner.is_here() {
+            // The locks of a runtime whose threads stayed behind may be held for ever, and its poll
+            // is shared with the parent's: not even an orderly end may be tried.
+            std::mem::forget((runtime, stop));
+        } else if let Some(runtime) = runtime {
             runtime.shutdown_background();
+        }
+    }
+}
+
+impl Held {
+    /// What runs, for whoever ends it; nothing the second time, nor in a child that was forked.
+    pub(crate) fn take(&self) -> Option<Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, running: Running) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // In a child that was forked, what runs is its parent's, and so may the lock be.
+        if self.owner.is_here() {
+            drop(self.running.take());
         }
     }
 }
@@ -269,13 +332,26 @@ impl AgentBuilder {
             let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
             return Err(Error::new(ErrorKind::Schema, why));
         }
-        let registry = Registry::new();
-        let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
-        if let Err(reason) = consent {
-            let shared = Arc::new(Shared::new(State::Off(reason), None));
-            let (points, transport) = (Points::off(), None);
-            return Ok(Agent { registry, shared, points, transport, running: None });
-        }
+        let source = self.consent.unwrap_or_else(|| Consent::callback(|| false));
+        let permitted = source.permits(&schema);
+        let running = Held::default();
+        let consent = |shared: &Arc<Shared>, data_dir| {
+            let (declared, running) = (schema, running.clone());
+            let (owner, shared) = (Owner::this(), Arc::clone(shared));
+            AgentConsent::new(Inner { owner, source, declared, data_dir, running, shared })
+        };
+        let agreed = match permitted {
+            Ok(agreed) => agreed,
+            Err(reason) => {
+                if let (OffReason::Denied, Some(data_dir)) = (reason, &self.data_dir) {
+                    // What a denial left that was cut short.
+                    deletion::delete(data_dir, Duration::ZERO);
+                }
+                let shared = Arc::new(Shared::new(State::Off(reason), None));
+                let consent = consent(&shared, self.data_dir);
+                return Ok(Agent::new(Registry::new(), shared, Points::off(), None, consent, running));
+            }
+        };
 
         let transport = match self.transport {
             Some(transport) => transport,
@@ -292,8 +368,9 @@ impl AgentBuilder {
             .map_err(|error| no_runtime().because(error))?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = mpsc::channel(1);
-        let running = Running { runtime: Some(runtime), stop };
-        let transport = transport.open(&handle, self.data_dir)?;
+        // From here on, whatever ends this ends the runtime without waiting.
+        running.put(Running { runtime: Some(runtime), stop: Some(stop), owner: Owner::this() });
+        let transport = transport.open(&handle, self.data_dir.clone())?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
             let what = "an agent needs an onion address to report to";
@@ -307,22 +384,26 @@ impl AgentBuilder {
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
         let (inbox, points) = Inbox::new();
-        let seen = Some(Arc::downgrade(&transport));
+        let (seen, registry) = (Arc::downgrade(&transport), Registry::new());
         let worker = Worker {
             profile: self.profile,
             deployment: self.ingest.deployment,
             endpoints: self.ingest.endpoints,
             transport,
             registry: registry.clone(),
-            interval: schema.interval(),
-            gate: Gate::new(Arc::new(schema)),
+            interval: agreed.interval(),
+            gate: Gate::new(Arc::new(agreed)),
             inbox,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
         };
         handle.spawn(worker.run(first, stopped));
-        Ok(Agent { registry, shared, points, transport: seen, running: Some(running) })
+        let consent = consent(&shared, self.data_dir);
+        if let Some(inner) = consent.watched() {
+            handle.spawn(watch(inner));
+        }
+        Ok(Agent::new(registry, shared, points, Some(seen), consent, running))
     }
 }
 

@@ -1,42 +1,123 @@
-//! Whether the user agreed (invariant P1). Without consent nothing is started at all.
+//! Whether the user agreed, and to what (invariant P1). Without consent nothing is started at all.
+//!
+//! An answer is given for a schema. A program that has come to declare more sends what was agreed to and
+//! no more, until the rest is agreed to as well. `DO_NOT_TRACK` and `UNDERTONE_OFF` in the environment win
+//! over every answer.
 
-use std::{env, fmt, fs, path::PathBuf};
+mod answer;
+mod handle;
+mod pending;
+mod switch;
 
-/// Where the user's answer is found when the agent starts.
+use std::{fmt, path::PathBuf};
+
+use undertone_wire::schema::Schema;
+
+pub use answer::Answer;
+pub use handle::AgentConsent;
+pub use pending::Pending;
+pub(crate) use handle::{Inner, watch};
+pub use switch::switched_off;
+
+use crate::error::{Error, ErrorKind};
+
+/// Where the user's answer is found, and kept.
 ///
-/// `DO_NOT_TRACK=1` in the environment wins over every answer.
+/// `DO_NOT_TRACK=1` or `UNDERTONE_OFF=1` in the environment wins over every answer.
 pub struct Consent(Source);
 
 enum Source {
     File(PathBuf),
-    Callback(Box<dyn Fn() -> bool + Send + Sync>),
+    Callback(Box<dyn Fn() -> Answer + Send + Sync>),
+}
+
+/// Why an agent is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OffReason {
+    /// Nobody agreed; or to nothing of what the program declares now.
+    NoConsent,
+    /// The user said no. What earlier runs left on the disk is deleted.
+    Denied,
+    /// `DO_NOT_TRACK` is set.
+    DoNotTrack,
+    /// `UNDERTONE_OFF` is set.
+    SwitchedOff,
+    /// This process is the child of the one that started the agent, which goes on there.
+    Forked,
 }
 
 impl Consent {
-    /// The first word of a file: `granted` is consent. Everything else isn't, a file that can't be
-    /// read included.
+    /// A file, which [`Answer`] says how to write. It is read at the start and every ten seconds from then
+    /// on: an agent ends when its answer is taken back, by whomever.
+    ///
+    /// The word `granted` alone agrees to what the program declares at its next start, which then
+    /// writes that down beside it.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self(Source::File(path.into()))
     }
 
-    /// What the host program answers; `true` is consent.
+    /// What the host program answers when the agent starts: `true` is consent to whatever it declares.
     pub fn callback(ask: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self::answers(move || if ask() { Answer::Granted(None) } else { Answer::Unasked })
+    }
+
+    /// What the host program answers, if it keeps more of the answer than a yes. It is asked at the start
+    /// and by [`AgentConsent`], and has to keep what is granted or denied there itself.
+    pub fn answers(ask: impl Fn() -> Answer + Send + Sync + 'static) -> Self {
         Self(Source::Callback(Box::new(ask)))
     }
 
-    /// Whether telemetry may be sent; why not otherwise.
-    pub(crate) fn check(&self) -> Result<(), OffReason> {
-        if env::var_os("DO_NOT_TRACK").is_some_and(|value| !value.is_empty() && value != "0") {
-            return Err(OffReason::DoNotTrack);
-        }
-        let granted = match &self.0 {
+    /// What was answered.
+    pub(crate) fn answer(&self) -> Answer {
+        match &self.0 {
             Source::Callback(ask) => ask(),
-            // A pipe would block the host.
-            Source::File(path) if !path.is_file() => false,
-            Source::File(path) => fs::read_to_string(path)
-                .is_ok_and(|text| text.split_whitespace().next() == Some("granted")),
-        };
-        if granted { Ok(()) } else { Err(OffReason::NoConsent) }
+            Source::File(path) => Answer::read(path),
+        }
+    }
+
+    /// What of `declared` may be sent; why nothing may be otherwise.
+    pub(crate) fn permits(&self, declared: &Schema) -> Result<Schema, OffReason> {
+        if let Some(reason) = switched_off() {
+            return Err(reason);
+        }
+        match self.answer() {
+            Answer::Unasked => Err(OffReason::NoConsent),
+            Answer::Denied => Err(OffReason::Denied),
+            Answer::Granted(Some(agreed)) => {
+                let agreed = declared.within(&agreed);
+                let nothing = |schema: &Schema| {
+                    !schema.is_open() && schema.measurements().next().is_none()
+                };
+                match nothing(&agreed) && !nothing(declared) {
+                    true => Err(OffReason::NoConsent),
+                    false => Ok(agreed),
+                }
+            }
+            Answer::Granted(None) => {
+                // So that a later version of the program that declares more asks for it. A file that can't
+                // be written stays a yes to whatever is declared: it is its owner's to say.
+                if let Err(error) = self.keep(&Answer::Granted(Some(declared.clone()))) {
+                    tracing::debug!(kind = ?error.kind(), "what was agreed to isn't written down");
+                }
+                Ok(declared.clone())
+            }
+        }
+    }
+
+    /// Writes an answer down, where that isn't the host program's to do.
+    fn keep(&self, answer: &Answer) -> Result<(), Error> {
+        match &self.0 {
+            Source::Callback(_) => Ok(()),
+            Source::File(path) => answer.write(path).map_err(|error| {
+                Error::new(ErrorKind::Consent, "the answer can't be written down").because(error)
+            }),
+        }
+    }
+
+    /// Whether it is found in a file, which others may write as well.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self.0, Source::File(_))
     }
 }
 
@@ -46,34 +127,5 @@ impl fmt::Debug for Consent {
     }
 }
 
-/// Why an agent is off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum OffReason {
-    /// Nobody agreed.
-    NoConsent,
-    /// `DO_NOT_TRACK` is set.
-    DoNotTrack,
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn p1_only_the_word_granted_is_consent() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("consent");
-        assert_eq!(Consent::file(&path).check(), Err(OffReason::NoConsent));
-        for (text, expected) in [
-            ("granted", Ok(())),
-            ("granted 2026-01-01\n", Ok(())),
-            ("denied", Err(OffReason::NoConsent)),
-            ("", Err(OffReason::NoConsent)),
-            ("not granted", Err(OffReason::NoConsent)),
-        ] {
-            fs::write(&path, text).unwrap();
-            assert_eq!(Consent::file(&path).check(), expected, "{text:?}");
-        }
-    }
-}
+mod tests;

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -33,7 +33,11 @@ impl Claimed {
                 .mode(0o600)
                 .open(path.join("lock"))?;
             match lock.try_lock() {
-                Ok(()) => return Ok(Self { path: fs::canonicalize(path)?, _lock: lock }),
+                Ok(()) if is_at(&lock, &path.join("lock")) => {
+                    return Ok(Self { path: fs::canonicalize(path)?, _lock: lock });
+                }
+                // It was deleted between its being opened and locked: the next number is free.
+                Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(error)) => return Err(error),
             }
@@ -46,6 +50,13 @@ impl Claimed {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether this open file still is the one of this name.
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |of: fs::Metadata| (of.dev(), of.ino());
+    let (open, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    matches!((open, named), (Ok(open), Ok(named)) if open == named)
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ mod agent;
 mod batch;
 mod clock;
 mod consent;
+mod deletion;
 mod error;
 #[cfg(feature = "tor")]
 mod folder;
@@ -53,6 +54,7 @@ mod gate;
 mod life;
 mod points;
 mod probe;
+mod process;
 mod profile;
 mod pusher;
 mod rotation;
@@ -66,7 +68,8 @@ mod worker;
 
 pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
-pub use consent::{Consent, OffReason};
+pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
+pub use deletion::{Deleted, delete as delete_data};
 pub use error::{Error, ErrorKind};
 pub use points::{Overflow, Points};
 pub use probe::{Probed, probe};

@@ -13,7 +13,10 @@ use undertone_wire::{
     batch::{EncodeError, Payload},
 };
 
-use crate::gate::{Gate, Taken};
+use crate::{
+    gate::{Gate, Taken},
+    process::Owner,
+};
 
 /// What may wait, in bytes as [`size`] counts them.
 const BYTES_LIMIT: usize = 4 * 1024 * 1024;
@@ -29,7 +32,7 @@ const FIRST_TRY: usize = 64;
 /// Cheap to clone, usable from any thread, never blocks. Points carry nanoseconds since 1970; what
 /// the schema doesn't take is left out and counted in [`crate::Statistics::readings_refused`].
 #[derive(Debug, Clone, Default)]
-pub struct Points(Option<Arc<Mutex<Waiting>>>);
+pub struct Points(Option<(Owner, Arc<Mutex<Waiting>>)>);
 
 /// There is no room for these points now: they are given back, to be tried again later.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ pub(crate) struct Inbox {
 }
 
 impl Points {
-    /// Those of an agent that is off: whatever is added is gone.
+    /// Those of an agent that is off: whatever is added is gone. So it is in a child that was forked.
     pub(crate) fn off() -> Self {
         Self(None)
     }
@@ -82,7 +85,10 @@ impl Points {
     }
 
     fn add_within(&self, points: Vec<Point>, limit: usize) -> Result<(), Overflow> {
-        let Some(waiting) = &self.0 else { return Ok(()) };
+        // In a child that was forked, its lock may be held for ever.
+        let Some((_, waiting)) = self.0.as_ref().filter(|(owner, _)| owner.is_here()) else {
+            return Ok(());
+        };
         let bytes: usize = points.iter().map(size).sum();
         let mut waiting = lock(waiting);
         if !waiting.points.is_empty() && waiting.bytes + bytes > limit {
@@ -98,7 +104,7 @@ impl Inbox {
     /// An inbox, and what fills it.
     pub(crate) fn new() -> (Self, Points) {
         let waiting = Arc::new(Mutex::new(Waiting::default()));
-        let points = Points(Some(Arc::clone(&waiting)));
+        let points = Points(Some((Owner::this(), Arc::clone(&waiting))));
         (Self { waiting, passed: VecDeque::new(), try_next: FIRST_TRY }, points)
     }
 

@@ -11,6 +11,7 @@ use undertone_wire::endpoint::{Endpoint, Ingest};
 
 use crate::{
     clock::Clock,
+    consent::{Answer, Consent, switched_off},
     error::{Error, ErrorKind},
     pusher::{FailureKind, Outcome, push_nothing},
     transport::{Connect, Isolation, TorStatus, Transport},
@@ -32,17 +33,23 @@ pub struct Probed {
 /// Asks each onion address of `ingest` in turn whether an Undertone proxy is there, for at most
 /// `limit` each, and tells what is wrong with it. The first one waits until Tor is ready.
 ///
-/// Blocks, and must not be called inside a tokio runtime. Consent is the caller's to have.
+/// Blocks, and must not be called inside a tokio runtime. Without consent, to whatever schema, it does
+/// nothing (invariant P1).
 ///
 /// # Errors
+/// [`ErrorKind::Consent`] without consent, or where the environment switches everything off;
 /// [`ErrorKind::Incomplete`] without a data folder for Tor; [`ErrorKind::TorConfiguration`];
 /// [`ErrorKind::Resources`].
 pub fn probe(
+    consent: &Consent,
     ingest: &Ingest,
     transport: &Transport,
     data_dir: Option<PathBuf>,
     limit: Duration,
 ) -> Result<Probed, Error> {
+    if switched_off().is_some() || !matches!(consent.answer(), Answer::Granted(_)) {
+        return Err(Error::new(ErrorKind::Consent, "there is no consent to look for the proxy"));
+    }
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::new(ErrorKind::Resources, "start a runtime").because(error))?;

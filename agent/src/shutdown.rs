@@ -26,23 +26,52 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
+    /// In order: what is to be sent first is sent.
     pub(crate) fn begin(running: Option<Running>, limit: Duration) -> Self {
+        let Some(running) = running else { return Self::done() };
+        Self::within(limit, move |left| {
+            // Past the limit, what isn't drained is left.
+            let _ = running.stop().recv_timeout(left());
+            running.end(left());
+        })
+    }
+
+    /// Without anything more being sent; `afterwards` gets what is left of the time. An agent that doesn't
+    /// run needs no thread for it.
+    pub(crate) fn at_once(
+        running: Option<Running>,
+        limit: Duration,
+        afterwards: impl FnOnce(Duration) + Send + 'static,
+    ) -> Self {
+        let Some(running) = running else {
+            afterwards(Duration::ZERO);
+            return Self::done();
+        };
+        Self::within(limit, move |left| {
+            running.end(left() / 2);
+            afterwards(left());
+        })
+    }
+
+    fn within(limit: Duration, end: impl FnOnce(&dyn Fn() -> Duration) + Send + 'static) -> Self {
         let (told, done) = mpsc::channel();
         let (told_async, done_async) = oneshot::channel();
-        let end = Instant::now() + limit.min(LONGEST);
-        if let Some(running) = running {
-            // A thread, since neither may the caller be blocked nor can a runtime end itself. It
-            // keeps its own time: the runtime's timers stand still while something blocks there.
-            let ended = thread::Builder::new().name("undertone-stop".to_owned()).spawn(move || {
-                let left = || end.saturating_duration_since(Instant::now());
-                // Past the limit, what isn't drained is left.
-                let _ = running.stop().recv_timeout(left());
-                running.end(left());
-                drop((told, told_async));
-            });
-            // Without a thread left, all of it went down with the closure, in the background.
-            drop(ended);
-        }
+        let limit = Instant::now() + limit.min(LONGEST);
+        // A thread, since neither may the caller be blocked nor can a runtime end itself. It
+        // keeps its own time: the runtime's timers stand still while something blocks there.
+        let ended = thread::Builder::new().name("undertone-stop".to_owned()).spawn(move || {
+            end(&|| limit.saturating_duration_since(Instant::now()));
+            drop((told, told_async));
+        });
+        // Without a thread left, all of it went down with the closure, in the background.
+        drop(ended);
+        Self { done, done_async }
+    }
+
+    /// One that is over.
+    fn done() -> Self {
+        let (_, done) = mpsc::channel();
+        let (_, done_async) = oneshot::channel();
         Self { done, done_async }
     }
 

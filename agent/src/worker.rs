@@ -19,6 +19,7 @@ use undertone_wire::{
 use crate::{
     agent::{State, Statistics},
     clock::{Clock, Moment, Randomness},
+    consent::OffReason,
     gate::Gate,
     life::{Ended, Life},
     points::Inbox,
@@ -140,8 +141,21 @@ impl Shared {
         *self.lock()
     }
 
+    /// Changes what is seen, unless the agent is off: then nothing does any more.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.lock());
+        let mut seen = self.lock();
+        if !matches!(seen.state, State::Off(_)) {
+            change(&mut seen);
+        }
+    }
+
+    /// The agent is off from now on, and what waited is gone.
+    pub(crate) fn off(&self, reason: OffReason) {
+        self.change(|seen| {
+            (seen.state, seen.session) = (State::Off(reason), None);
+            seen.statistics.parcels_dropped += seen.statistics.parcels_waiting as u64;
+            seen.statistics.parcels_waiting = 0;
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Seen> {

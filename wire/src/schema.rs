@@ -6,6 +6,7 @@
 
 mod declared;
 mod text;
+mod within;
 
 use std::{collections::BTreeMap, time::Duration};
 

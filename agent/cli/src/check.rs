@@ -27,7 +27,8 @@ pub(crate) fn check(config: &Config, out: &mut impl Write) -> io::Result<()> {
     write_cost(config, out)
 }
 
-fn sentences(config: &Config) -> Vec<String> {
+/// What it makes this machine do, a sentence each.
+pub(crate) fn sentences(config: &Config) -> Vec<String> {
     let mut sentences = Vec::new();
     let parts: Vec<&str> = config.host.collect.iter().map(|part| part.name()).collect();
     sentences.push(if parts.is_empty() {

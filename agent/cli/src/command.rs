@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     check,
     config::{Config, ConfigError, DEFAULT_PATH, EXAMPLE},
-    doctor,
+    consent, doctor,
     permission::Silence,
     preview, reporter, run,
 };
@@ -35,6 +35,7 @@ Examples:
   undertone --config undertone.toml schema export > fleet.toml
   undertone-ingest-proxy schema add fleet.toml         on the machine of the proxy
   undertone --config undertone.toml run                until Ctrl-C
+  undertone --config undertone.toml consent deny       ends that, and deletes what it has kept
 
 Signals, while it runs:
   SIGHUP           reads the configuration again; an invalid one changes nothing
@@ -44,7 +45,7 @@ Exit codes:
   0    done
   1    it failed, or the doctor found something
   2    the configuration or the command line is wrong
-  3    nothing was done, for want of consent or since DO_NOT_TRACK is set
+  3    nothing was done, for want of consent, or since DO_NOT_TRACK or UNDERTONE_OFF is set
   130  ended at once by a second signal";
 
 #[derive(Debug, Args)]
@@ -75,6 +76,9 @@ enum Action {
         #[arg(long)]
         offline: bool,
     },
+    /// Whether this machine may report: show, ask, grant, deny
+    #[command(subcommand)]
+    Consent(ConsentAction),
     /// What the proxy must admit
     #[command(subcommand)]
     Schema(SchemaAction),
@@ -98,6 +102,34 @@ Examples:
   undertone doctor --offline
 
 Exits with 1 if anything fails.";
+
+#[derive(Debug, Subcommand)]
+enum ConsentAction {
+    /// Say what was answered, and what of the schema isn't agreed to
+    #[command(after_help = CONSENT_STATUS)]
+    Status,
+    /// Show what would be done and sent, and ask on the terminal
+    #[command(after_help = "Examples:\n  undertone consent ask")]
+    Ask,
+    /// Agree to all of the schema, for this machine
+    #[command(after_help = "Examples:\n  undertone consent grant && systemctl start undertone")]
+    Grant,
+    /// Say no, which wins over the configuration; delete what Tor and the agent have kept
+    #[command(after_help = CONSENT_DENY)]
+    Deny,
+}
+
+const CONSENT_STATUS: &str = "\
+Examples:
+  undertone consent status
+
+Exits with 0 if `undertone run` would report, else with 3.";
+const CONSENT_DENY: &str = "\
+Examples:
+  undertone consent deny
+
+An agent that runs ends within seconds, sends nothing more, and what it had kept is deleted. Exits with 1 if
+something could not be deleted.";
 
 #[derive(Debug, Subcommand)]
 enum SchemaAction {
@@ -171,9 +203,19 @@ impl Command {
             Action::Preview { raw } => preview::preview(&Config::load(&path)?, raw, &mut out)?,
             Action::Check => check::check(&Config::load(&path)?, &mut out)?,
             Action::Doctor { offline } => return doctor::doctor(&path, offline, &mut out),
+            Action::Consent(action) => {
+                let config = Config::load(&path)?;
+                let act = match action {
+                    ConsentAction::Status => consent::status,
+                    ConsentAction::Ask => consent::ask,
+                    ConsentAction::Grant => consent::grant,
+                    ConsentAction::Deny => consent::deny,
+                };
+                return act(&config, &mut out);
+            }
             Action::Schema(SchemaAction::Export) => {
                 let config = Config::load(&path)?;
-                write!(out, "{}", reporter::schema(&config.agent)?.to_toml())?;
+                write!(out, "{}", reporter::schema(&config.agent.namespace)?.to_toml())?;
             }
             Action::Config(ConfigAction::Example) => write!(out, "{EXAMPLE}")?,
         }

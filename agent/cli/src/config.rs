@@ -4,6 +4,7 @@
 //! mistake is told with file, line and key.
 
 mod agent;
+mod consent;
 mod error;
 mod example;
 mod host;
@@ -21,15 +22,16 @@ use std::{
 };
 
 pub(crate) use agent::{AgentConfig, Transport};
+pub(crate) use consent::{ConsentConfig, Standing};
 pub(crate) use error::{ConfigError, Place};
 pub(crate) use example::EXAMPLE;
 pub(crate) use host::{HostConfig, Part};
 pub(crate) use listener::ListenerConfig;
 pub(crate) use log::LogConfig;
 
-use crate::permission::do_not_track;
 use section::Section;
 use tree::Table;
+use undertone::switched_off;
 use variables::Environment;
 
 /// Where the configuration is looked for.
@@ -42,6 +44,7 @@ const FILES_LIMIT: usize = 256;
 /// All keys outside of tables, and the tables.
 const KEYS: &[&str] = &[
     "consent",
+    "consent_file",
     "ingest",
     "ingest_file",
     "data_dir",
@@ -62,8 +65,8 @@ const ALIAS_LIMIT: usize = 64;
 pub(crate) struct Config {
     /// The files that it was read from, the main one first.
     pub(crate) files: Vec<PathBuf>,
-    /// Whether it says that reporting is allowed. `DO_NOT_TRACK` is not looked at here.
-    pub(crate) consent: bool,
+    /// Whether reporting is allowed. The environment's switches are not looked at here.
+    pub(crate) consent: ConsentConfig,
     /// What a change of makes another agent necessary, with another session; none until the ingest
     /// side is known, and always there once consent is given.
     pub(crate) agent: AgentConfig,
@@ -83,7 +86,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with file, line and key.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::load_with(path, &|name| env::var(name).ok(), !do_not_track())
+        Self::load_with(path, &|name| env::var(name).ok(), switched_off().is_none())
     }
 
     /// `may` says whether consent counts.
@@ -105,17 +108,15 @@ impl Config {
         let main = files.first().map_or(Path::new("."), PathBuf::as_path);
         let root = Place { file: Arc::from(main), line: 1 };
         let mut root = Section::new("", root, table, KEYS)?;
-        let consent = match root.text("consent")? {
-            Some(consent) => Some(consent.choice(&[("granted", true), ("denied", false)])?)
-                .filter(|granted| *granted)
-                .map(|_| consent),
-            None => None,
-        };
-        let agent = AgentConfig::read(&mut root, may && consent.is_some())?;
-        if let (Some(consent), None) = (&consent, &agent.ingest) {
+        let data_dir = agent::data_dir(&mut root)?;
+        let namespace = agent::namespace(&mut root)?;
+        let consent = ConsentConfig::read(&mut root, &data_dir)?;
+        let granted = consent.standing(&namespace) == Standing::Granted;
+        let agent = AgentConfig::read(&mut root, data_dir, namespace, may && granted)?;
+        if granted && agent.ingest.is_none() {
             let reason = "consent is given, and there is no `ingest` to report to: it is what \
                           `undertone-ingest-proxy address` prints";
-            return Err(consent.wrong(reason));
+            return Err(consent.wrong(reason).unwrap_or_else(|| root.missing("ingest", reason)));
         }
         let alias = root.text("alias")?;
         if let Some(alias) = &alias {
@@ -128,7 +129,7 @@ impl Config {
         }
         Ok(Self {
             files,
-            consent: consent.is_some(),
+            consent,
             agent,
             alias: alias.map(|alias| alias.value.text),
             host: HostConfig::read(&mut root)?,

@@ -50,7 +50,7 @@ pub(crate) fn doctor(path: &Path, offline: bool, out: &mut impl Write) -> Result
             return Ok(Exit::Failed);
         }
     };
-    report.line("consent", &Finding::Ok("granted in the configuration".to_owned()))?;
+    report.line("consent", &Finding::Ok("granted".to_owned()))?;
     report.line("clock", &machine::clock(&config.files))?;
     let folder = match &config.agent.transport {
         Transport::Embedded(_) => machine::data_folder(&config.agent.data_dir),

@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod config;
+mod consent;
 mod cost;
 mod doctor;
 mod inputs;

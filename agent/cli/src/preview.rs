@@ -52,7 +52,7 @@ fn read(config: &Config) -> Result<Vec<Point>> {
     if config.host.collect.is_empty() {
         return Ok(Vec::new());
     }
-    let schema = reporter::schema(&config.agent)?;
+    let schema = reporter::schema(&config.agent.namespace)?;
     let mut host = collector(&config.host);
     // Rates are known from the second reading on.
     drop(host.read());

@@ -10,7 +10,7 @@ use crate::config::{self, AgentConfig};
 /// Starts an agent that reports to `ingest`. Returns at once.
 pub(crate) fn start(config: &AgentConfig, ingest: &Ingest) -> Result<Agent> {
     Agent::builder(ingest.clone())
-        .schema(schema(config)?)
+        .schema(schema(&config.namespace)?)
         .profile(Profile::Fleet(Rhythm::every(config.push_every)))
         // Whoever calls this has the answer already.
         .consent(Consent::callback(|| true))
@@ -21,8 +21,8 @@ pub(crate) fn start(config: &AgentConfig, ingest: &Ingest) -> Result<Agent> {
 }
 
 /// What the proxy must admit.
-pub(crate) fn schema(config: &AgentConfig) -> Result<Schema> {
-    Ok(Schema::open(&config.namespace)?)
+pub(crate) fn schema(namespace: &str) -> Result<Schema> {
+    Ok(Schema::open(namespace)?)
 }
 
 /// How the library reaches the ingest side.

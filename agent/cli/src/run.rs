@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::{Context, Result};
 use tokio::time::{MissedTickBehavior, interval};
-use undertone::{Agent, Ingest};
+use undertone::{Agent, Ingest, delete_data};
 
 use crate::{
     command::Exit,
     config::{Config, Transport},
     inputs::{Inputs, Outlet},
     logging::Logging,
-    permission::{Silence, permitted},
+    permission::{Silence, permitted, revoked},
     progress::Progress,
     reload, reporter,
     signals::{Asked, Signals},
@@ -24,11 +24,22 @@ use crate::{
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
 /// How often the agent is asked what it is doing.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often the answer's file is looked at.
+const WATCH: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<Exit> {
     let config = Config::load(path)?;
-    let ingest = permitted(&config)?.clone();
+    let ingest = match permitted(&config) {
+        Ok(ingest) => ingest.clone(),
+        Err(silence) => {
+            if silence.is_denial() {
+                // What a denial left, because an agent ran or since something went wrong.
+                delete_data(&config.agent.data_dir, Duration::ZERO);
+            }
+            return Err(silence.into());
+        }
+    };
     // Nothing before this line has made a thread, a file or a socket.
     let logging = Logging::start(config.log);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -77,6 +88,8 @@ impl Running {
     ) -> Result<Exit> {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = interval(WATCH);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
@@ -88,6 +101,9 @@ impl Running {
                     },
                 },
                 _ = look.tick() => self.tell(),
+                _ = watch.tick() => if let Some(silence) = revoked(&self.config) {
+                    return Ok(self.silence(silence));
+                },
             }
         }
     }
@@ -181,7 +197,15 @@ impl Running {
     /// Consent is gone: what waits is dropped, and nothing more is sent.
     fn silence(self, silence: Silence) -> Exit {
         tracing::warn!("{silence}; what waited is dropped");
-        drop(self);
+        let Self { agent, inputs, .. } = self;
+        drop(inputs);
+        if silence.is_denial() {
+            // The answer is written already: this ends Tor, then deletes what it has kept.
+            match agent.consent().deny() {
+                Ok(end) => end.wait(),
+                Err(error) => tracing::error!("{error}"),
+            }
+        }
         Exit::Silent
     }
 }

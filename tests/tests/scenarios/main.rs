@@ -4,6 +4,7 @@
 
 mod address;
 mod behind_c_tor;
+mod consent;
 mod containers;
 mod counting;
 mod databases;

@@ -45,7 +45,12 @@ pub(crate) enum Transport {
 
 impl AgentConfig {
     /// `may` says whether anything may be done at all, which checking Tor's settings is.
-    pub(super) fn read(root: &mut Section, may: bool) -> Result<Self, ConfigError> {
+    pub(super) fn read(
+        root: &mut Section,
+        data_dir: PathBuf,
+        namespace: String,
+        may: bool,
+    ) -> Result<Self, ConfigError> {
         let (ingest, file) = (root.text("ingest")?, root.text("ingest_file")?);
         let ingest = match (ingest, file) {
             (Some(_), Some(file)) => {
@@ -57,20 +62,6 @@ impl AgentConfig {
             }
             (None, Some(file)) => Some(ingest_in(&file)?),
             (None, None) => None,
-        };
-        let data_dir = match root.text("data_dir")? {
-            Some(path) => path.path()?,
-            None => PathBuf::from(DATA_DIR),
-        };
-        let namespace = match root.text("namespace")? {
-            Some(found) => {
-                Schema::new(found.as_str(), Duration::from_secs(1), []).map_err(|_| {
-                    let reason = "is no name: at most 64 of a-z, 0-9, _ and dots between them";
-                    found.wrong(format!("{} {reason}", found.quoted()))
-                })?;
-                found.value.text
-            }
-            None => NAMESPACE.to_owned(),
         };
         let push_every = match root.number("push_every_seconds")? {
             Some(found) if !PUSH_EVERY_RANGE.contains(&found.value) => {
@@ -87,6 +78,19 @@ impl AgentConfig {
             push_every: Duration::from_secs_f64(push_every),
         })
     }
+}
+
+pub(super) fn data_dir(root: &mut Section) -> Result<PathBuf, ConfigError> {
+    root.text("data_dir")?.map_or(Ok(PathBuf::from(DATA_DIR)), |found| found.path())
+}
+
+pub(super) fn namespace(root: &mut Section) -> Result<String, ConfigError> {
+    let Some(found) = root.text("namespace")? else { return Ok(NAMESPACE.to_owned()) };
+    Schema::new(found.as_str(), Duration::from_secs(1), []).map_err(|_| {
+        let reason = "is no name: at most 64 of a-z, 0-9, _ and dots between them";
+        found.wrong(format!("{} {reason}", found.quoted()))
+    })?;
+    Ok(found.value.text)
 }
 
 impl Transport {

@@ -3,7 +3,12 @@
 //! A failure: a system call of those in any of its commands, which are taken from its own `--help`; or a
 //! trace that wouldn't show them. Not a failure: reading files, and saying why nothing is done.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use undertone_tests::{
@@ -13,53 +18,66 @@ use undertone_tests::{
     programs,
 };
 
-use crate::host::{NOBODY, unreachable_tor};
+use crate::{
+    consent::trace::{Done, done, traced},
+    host::{NOBODY, unreachable_tor},
+};
 
-/// What makes sockets, threads and processes, and files.
-const CALLS: &str =
-    "trace=socket,socketpair,clone,clone3,fork,vfork,open,openat,creat,mkdir,mkdirat";
 /// A traced program is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a program did that needs consent.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Done {
-    sockets: usize,
-    threads: usize,
-    files: usize,
-}
+/// Ways in which there is no consent: what the configuration says, what the answer's file says, and a variable
+/// that is set.
+const SILENT: [(&str, Option<&str>, Option<&str>); 6] = [
+    ("", None, None),
+    ("consent = \"denied\"", None, None),
+    ("consent = \"denied\"", Some("granted\n"), None),
+    ("consent = \"granted\"", Some("denied\n"), None),
+    ("consent = \"granted\"", None, Some("DO_NOT_TRACK")),
+    ("consent = \"granted\"", Some("granted\n"), Some("UNDERTONE_OFF")),
+];
 
 #[test]
 fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<()> {
     let commands = commands()?;
-    for wanted in [&["run"][..], &["preview"], &["doctor"], &["check"], &["schema", "export"]] {
+    for wanted in
+        [&["run"][..], &["preview"], &["doctor"], &["check"], &["schema", "export"], &["consent", "ask"]]
+    {
         ensure!(commands.iter().any(|command| command == wanted), "{wanted:?} of {commands:?}");
     }
     let folder = Folder::new("silence")?;
     let tor = unreachable_tor(&[ports::free()?]);
-    for (consent, do_not_track) in [("denied", "0"), ("granted", "1")] {
+    for (consent, answer, variable) in SILENT {
         let config = configure(&folder, consent, &tor)?;
         for command in &commands {
+            let case = format!("{command:?} ({consent}, {answer:?}, {variable:?})");
+            let file = folder.join("answer");
+            match answer {
+                Some(text) => fs::write(&file, text)?,
+                None => drop(fs::remove_file(&file)),
+            }
             let trace = folder.join("trace");
             let status = strace(&trace, &config, command)?
-                .env("DO_NOT_TRACK", do_not_track)
+                .envs(variable.map(|name| (name, "1")))
+                .stdin(Stdio::null())
                 .stdout(fs::File::create(folder.join("out"))?)
                 .stderr(fs::File::create(folder.join("err"))?)
                 .status()?;
             let expected: &[i32] = match command[0].as_str() {
                 "run" | "preview" => &[3],
                 "doctor" => &[1],
+                "consent" => &[0, 1, 2, 3],
                 // A command of commands alone says what they are.
                 _ => &[0, 2],
             };
             ensure!(
                 status.code().is_some_and(|code| expected.contains(&code)),
-                "{command:?} {status}: {}",
+                "{case} {status}: {}",
                 fs::read_to_string(folder.join("err"))?
             );
             let text = fs::read_to_string(&trace)?;
             ensure!(text.contains("+++ exited with"), "no trace of {command:?}: {text}");
-            assert_eq!(done(&text), Done::default(), "{command:?} ({consent})\n{text}");
+            assert_eq!(done(&text), allowed(command, answer, &file)?, "{case}\n{text}");
         }
         ensure!(!folder.join("data").exists(), "a data folder was made");
         ensure!(!folder.join("write.sock").exists(), "a socket was made");
@@ -67,10 +85,19 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
     Ok(())
 }
 
+/// Whoever says yes or no by a command has that written down, and nothing else is made.
+fn allowed(command: &[String], answer: Option<&str>, file: &Path) -> Result<Done> {
+    let says = matches!(command, [first, second] if first == "consent" && ["grant", "deny"].contains(&second.as_str()));
+    let now = fs::read_to_string(file).ok();
+    let files = usize::from(says && now.as_deref() != answer);
+    ensure!(files == 1 || now.as_deref() == answer, "{command:?} changed the answer");
+    Ok(Done { files, ..Done::default() })
+}
+
 #[test]
 fn p1_with_consent_the_same_trace_shows_sockets_threads_and_files() -> Result<()> {
     let folder = Folder::new("silence")?;
-    let config = configure(&folder, "granted", &unreachable_tor(&[ports::free()?]))?;
+    let config = configure(&folder, "consent = \"granted\"", &unreachable_tor(&[ports::free()?]))?;
     let trace = folder.join("trace");
     let command = strace(&trace, &config, &["run".to_owned()])?;
     let mut process = Process::spawn("strace", folder.path(), command)?;
@@ -108,7 +135,7 @@ fn commands() -> Result<Vec<Vec<String>>> {
 
 fn configure(folder: &Folder, consent: &str, tor: &str) -> Result<std::path::PathBuf> {
     let mut text = format!(
-        "consent = \"{consent}\"\ningest = \"{NOBODY}\"\ndata_dir = \"data\"\n\
+        "{consent}\nconsent_file = \"answer\"\ningest = \"{NOBODY}\"\ndata_dir = \"data\"\n\
          [host]\ninterval_seconds = 1\n[[listener]]\nunix = \"write.sock\"\n[tor]\n"
     );
     for line in tor.lines() {
@@ -122,28 +149,7 @@ fn configure(folder: &Folder, consent: &str, tor: &str) -> Result<std::path::Pat
 }
 
 fn strace(trace: &Path, config: &Path, arguments: &[String]) -> Result<Command> {
-    let program = programs::binary("undertone")?;
-    let mut command = Command::new("strace");
-    command.args(["-f", "-e", CALLS, "-e", "signal=none", "-o"]).arg(trace);
-    command.arg("--").arg(program.get_program());
-    command.arg("--config").arg(config).args(arguments);
-    command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_LOG");
+    let mut command = traced(trace, &programs::binary("undertone")?);
+    command.arg("--config").arg(config).args(arguments).env_remove("UNDERTONE_LOG");
     Ok(command)
-}
-
-fn done(trace: &str) -> Done {
-    let mut done = Done::default();
-    for line in trace.lines() {
-        // A process ID, then the call.
-        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
-        let name = call.split('(').next().unwrap_or_default();
-        match name {
-            "socket" | "socketpair" => done.sockets += 1,
-            "clone" | "clone3" | "fork" | "vfork" => done.threads += 1,
-            "creat" | "mkdir" | "mkdirat" => done.files += 1,
-            _ if call.contains("O_CREAT") => done.files += 1,
-            _ => {}
-        }
-    }
-    done
 }

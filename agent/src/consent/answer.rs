@@ -1,0 +1,118 @@
+//! A user's answer, and the file that it is kept in.
+//!
+//! A text that people can read and write: the first word is the answer, and what follows the first line
+//! is the schema that it was given for, as TOML. What can't be understood is no consent.
+
+use std::{
+    ffi::OsString,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+use undertone_wire::schema::Schema;
+
+/// No schema is as long as this, in bytes.
+const LENGTH_LIMIT: u64 = 1 << 20;
+
+/// What a user answered.
+///
+/// As a file, [`Consent::file`](crate::Consent::file): its first word is `granted` or `denied`; everything else, also a file that isn't
+/// there or can't be read, is [`Answer::Unasked`]. From the second line on it may have the schema that the
+/// answer was given for, as [`Schema::to_toml`] writes it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// Nobody answered.
+    Unasked,
+    /// They agreed to what this schema says and to nothing beyond it; without one, to whatever the
+    /// program declares.
+    Granted(Option<Schema>),
+    /// They said no.
+    Denied,
+}
+
+impl Answer {
+    /// What a file says.
+    pub fn read(path: &Path) -> Self {
+        // A pipe would block the host.
+        let text = match path.is_file() {
+            true => File::open(path).and_then(|file| {
+                let mut text = String::new();
+                file.take(LENGTH_LIMIT).read_to_string(&mut text).map(|_| text)
+            }),
+            false => return Self::Unasked,
+        };
+        text.map_or(Self::Unasked, |text| Self::parse(&text))
+    }
+
+    /// Writes it, all or nothing, into a file of mode 0600; the folder is made if it isn't there. Nothing
+    /// is written where the file says the same already.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let text = self.text();
+        if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+            return Ok(());
+        }
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let folder = folder.unwrap_or(Path::new("."));
+        if !folder.exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        // Two processes don't write one file.
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}", std::process::id()));
+        let new = folder.join(name);
+        let written = replace(path, &new, &text);
+        if written.is_err() {
+            let _ = fs::remove_file(&new);
+        }
+        written?;
+        // So that the new name survives a power cut, too.
+        File::open(folder)?.sync_all()
+    }
+
+    fn parse(text: &str) -> Self {
+        let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
+        match first.split_whitespace().next() {
+            Some("denied") => Self::Denied,
+            Some("granted") => {
+                let says = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+                match rest.lines().any(says).then(|| Schema::from_toml(rest)) {
+                    None => Self::Granted(None),
+                    Some(Ok(schema)) => Self::Granted(Some(schema)),
+                    // Never more than was agreed to.
+                    Some(Err(_)) => Self::Unasked,
+                }
+            }
+            _ => Self::Unasked,
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Unasked => "unasked\n".to_owned(),
+            Self::Denied => "denied\n".to_owned(),
+            Self::Granted(None) => "granted\n".to_owned(),
+            Self::Granted(Some(schema)) => format!(
+                "granted\n\n# This was agreed to (version {}). What goes beyond it is not sent until it is \
+                 agreed to as well.\n{}",
+                schema.version(),
+                schema.to_toml()
+            ),
+        }
+    }
+}
+
+/// Writes `new` and puts it in the place of `path`.
+fn replace(path: &Path, new: &Path, text: &str) -> io::Result<()> {
+    let options = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new);
+    let mut file = options?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(new, path)
+}

@@ -1,0 +1,152 @@
+//! The user's answer as the host program shows and changes it while its agent is there.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use undertone_wire::schema::Schema;
+
+use super::{Answer, Consent, OffReason, Pending, switched_off};
+use crate::{
+    agent::Held,
+    deletion,
+    error::{Error, ErrorKind},
+    process::Owner,
+    shutdown::Shutdown,
+    worker::Shared,
+};
+
+/// How often a file is looked at while an agent runs.
+const LOOK: Duration = Duration::from_secs(10);
+/// What the end of Tor and the deletion of its state may take together, in the background.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// The user's answer, for a page of settings; made by [`Agent::consent`](crate::Agent::consent). Clones are
+/// the same. It doesn't keep the agent alive.
+#[derive(Clone)]
+pub struct AgentConsent(Arc<Inner>);
+
+/// What an answer is about, and what it ends.
+pub(crate) struct Inner {
+    pub(crate) owner: Owner,
+    pub(crate) source: Consent,
+    /// What the program declares; more than was agreed to, perhaps.
+    pub(crate) declared: Schema,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) running: Held,
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl AgentConsent {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// For [`watch`], where somebody else may take the answer back.
+    pub(crate) fn watched(&self) -> Option<Weak<Inner>> {
+        self.0.source.is_file().then(|| Arc::downgrade(&self.0))
+    }
+
+    /// What was answered last. `DO_NOT_TRACK` and `UNDERTONE_OFF` are not looked at
+    /// ([`switched_off`](crate::switched_off)).
+    pub fn state(&self) -> Answer {
+        self.0.source.answer()
+    }
+
+    /// Everything that the program declares: what a user is asked about.
+    pub fn schema(&self) -> &Schema {
+        &self.0.declared
+    }
+
+    /// What the program declares and the user hasn't agreed to, in words for them; empty where nothing is to
+    /// be asked. Until it is agreed to, it isn't sent.
+    pub fn pending(&self) -> Vec<Pending> {
+        Pending::of(&self.0.declared, &self.state())
+    }
+
+    /// Writes down that the user agrees to everything that the program declares now. It takes effect at
+    /// the next start of an agent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Consent`] if it can't be written, if the host program keeps the answer
+    /// ([`Consent::callback`]), or if the environment switches everything off: then nothing is written.
+    pub fn grant(&self) -> Result<(), Error> {
+        let refused = |why| Err(Error::new(ErrorKind::Consent, why));
+        if switched_off().is_some() {
+            return refused("DO_NOT_TRACK or UNDERTONE_OFF is set, and wins over consent");
+        }
+        if !self.0.source.is_file() {
+            return refused("the host program keeps the answer");
+        }
+        self.0.source.keep(&Answer::Granted(Some(self.0.declared.clone())))
+    }
+
+    /// Says no, at once: the answer is written down, nothing is sent any more, what waits is gone, session,
+    /// circuits and Tor end, and everything that agents have left in the data folder is deleted, but for what
+    /// another process still uses.
+    ///
+    /// Returns when the answer is written; the rest takes at most ten seconds in the background, or
+    /// until what is returned was waited for. What a crash leaves is deleted at the next start. In the child of
+    /// a fork only the answer is written: the parent's agent finds it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Consent`] if the answer can't be written down: the agent ends all the same, and the
+    /// next start may find another answer. Where the host program keeps the answer
+    /// ([`Consent::callback`]), nothing is written, and it has to answer no from now on.
+    pub fn deny(&self) -> Result<Shutdown, Error> {
+        let kept = self.0.source.keep(&Answer::Denied);
+        let end = self.0.end(OffReason::Denied);
+        kept.map(|()| end)
+    }
+}
+
+impl Inner {
+    /// Ends the agent, without sending anything more.
+    fn end(&self, reason: OffReason) -> Shutdown {
+        if !self.owner.is_here() {
+            return Shutdown::begin(None, Duration::ZERO);
+        }
+        self.shared.off(reason);
+        // Circuits and sessions end with the runtime that they live on.
+        let running = self.running.take();
+        let data_dir = self.data_dir.clone().filter(|_| reason == OffReason::Denied);
+        Shutdown::at_once(running, END_LIMIT, move |left| {
+            if let Some(data_dir) = data_dir {
+                // What can't be deleted now is tried again at the next start.
+                deletion::delete(&data_dir, left);
+            }
+        })
+    }
+
+    /// Why the agent must end, if its answer was taken back since it was started.
+    fn revoked(&self) -> Option<OffReason> {
+        match self.source.answer() {
+            Answer::Granted(_) => None,
+            Answer::Denied => Some(OffReason::Denied),
+            Answer::Unasked => Some(OffReason::NoConsent),
+        }
+    }
+}
+
+/// Ends the agent when its answer is taken back by another process: by hand, by a page of settings, or by
+/// another program of the vendor's. Runs on the agent's runtime until there is no agent any more.
+pub(crate) async fn watch(consent: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let Some(consent) = consent.upgrade() else { return };
+        if let Some(reason) = consent.revoked() {
+            // Goes on by itself.
+            drop(consent.end(reason));
+            return;
+        }
+    }
+}
+
+impl fmt::Debug for AgentConsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgentConsent")
+    }
+}
