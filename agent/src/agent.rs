@@ -349,7 +349,14 @@ impl AgentBuilder {
                 }
                 let shared = Arc::new(Shared::new(State::Off(reason), None));
                 let consent = consent(&shared, self.data_dir);
-                return Ok(Agent::new(Registry::new(), shared, Points::off(), None, consent, running));
+                return Ok(Agent::new(
+                    Registry::new(),
+                    shared,
+                    Points::off(),
+                    None,
+                    consent,
+                    running,
+                ));
             }
         };
 

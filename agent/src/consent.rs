@@ -15,8 +15,8 @@ use undertone_wire::schema::Schema;
 
 pub use answer::Answer;
 pub use handle::AgentConsent;
-pub use pending::Pending;
 pub(crate) use handle::{Inner, watch};
+pub use pending::Pending;
 pub use switch::switched_off;
 
 use crate::error::{Error, ErrorKind};
@@ -86,9 +86,8 @@ impl Consent {
             Answer::Denied => Err(OffReason::Denied),
             Answer::Granted(Some(agreed)) => {
                 let agreed = declared.within(&agreed);
-                let nothing = |schema: &Schema| {
-                    !schema.is_open() && schema.measurements().next().is_none()
-                };
+                let nothing =
+                    |schema: &Schema| !schema.is_open() && schema.measurements().next().is_none();
                 match nothing(&agreed) && !nothing(declared) {
                     true => Err(OffReason::NoConsent),
                     false => Ok(agreed),

@@ -53,7 +53,8 @@ pub fn delete(data_dir: &Path, limit: Duration) -> Deleted {
 /// The numbered folders, in the order of their names.
 fn numbered(data_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(data_dir) else { return Vec::new() };
-    let ours = |name: &str| name.strip_prefix(FOLDER).is_some_and(|rest| rest.parse::<u8>().is_ok());
+    let ours =
+        |name: &str| name.strip_prefix(FOLDER).is_some_and(|rest| rest.parse::<u8>().is_ok());
     let mut paths: Vec<PathBuf> = entries
         .filter_map(Result::ok)
         .filter(|entry| entry.file_name().to_str().is_some_and(ours))

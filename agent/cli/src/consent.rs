@@ -125,7 +125,9 @@ pub(crate) fn deny(config: &Config, out: &mut impl Write) -> Result<Exit> {
     if found.left.is_empty() {
         return Ok(Exit::Done);
     }
-    bail!("a program that runs still uses what is left, or this user may not delete it: end it, then try again")
+    bail!(
+        "a program that runs still uses what is left, or this user may not delete it: end it, then try again"
+    )
 }
 
 /// Consent can't be given where something else says no.
@@ -135,14 +137,21 @@ fn may_answer(config: &Config) -> Result<()> {
     }
     if config.consent.standing(&config.agent.namespace) == Standing::DeniedHere {
         let place = config.consent.place().unwrap_or_default();
-        bail!("{place} says that consent is denied: remove that line, for it wins over every answer");
+        bail!(
+            "{place} says that consent is denied: remove that line, for it wins over every answer"
+        );
     }
     Ok(())
 }
 
 /// A schema as a user reads it.
 fn show(schema: &Schema, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nWhat leaves, by the schema {}, version {}:", schema.namespace(), schema.version())?;
+    writeln!(
+        out,
+        "\nWhat leaves, by the schema {}, version {}:",
+        schema.namespace(),
+        schema.version()
+    )?;
     for (name, measurement) in schema.measurements() {
         let unit = measurement.unit().map(|unit| format!(", in {unit}")).unwrap_or_default();
         let linkable = match measurement.linkable {

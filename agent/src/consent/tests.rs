@@ -96,8 +96,12 @@ fn an_answer_is_read_as_it_is_written_and_replaces_the_last_one() {
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("made").join("consent");
-    let answers =
-        [Answer::Granted(Some(schema(OLD))), Answer::Denied, Answer::Granted(None), Answer::Unasked];
+    let answers = [
+        Answer::Granted(Some(schema(OLD))),
+        Answer::Denied,
+        Answer::Granted(None),
+        Answer::Unasked,
+    ];
     for answer in &answers {
         answer.write(&path).unwrap();
         assert_eq!(Answer::read(&path), *answer);

@@ -98,7 +98,11 @@ fn start(arguments: &Arguments) -> Result<Agent> {
 
 fn wait_until_sent(agent: &Agent, count: u64) -> Result<()> {
     // A batch in which nothing was measured is not sealed, but chaff is.
-    wait::until("parcels", PATIENCE, || Ok((agent.statistics().parcels_sent >= count).then_some(())))
+    wait::until(
+        "parcels",
+        PATIENCE,
+        || Ok((agent.statistics().parcels_sent >= count).then_some(())),
+    )
 }
 
 /// Everything that an inherited agent can be asked: it is off, and nothing hangs.
@@ -146,6 +150,9 @@ fn in_child_that_takes<T>(value: T, child: impl FnOnce(T) -> Result<()>) -> Resu
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
     waited.context("a child hangs")?;
-    ensure!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0, "a child ended with {status}");
+    ensure!(
+        libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 0,
+        "a child ended with {status}"
+    );
     Ok(value)
 }

@@ -15,7 +15,9 @@ use anyhow::{Context, Result, ensure};
 use undertone::{
     Agent, Answer, Consent, Ingest, OffReason, Profile, Rhythm, Schema, State, Transport,
 };
-use undertone_tests::{capture::SocksCapture, folder::Folder, ports, process::Process, programs, wait};
+use undertone_tests::{
+    capture::SocksCapture, folder::Folder, ports, process::Process, programs, wait,
+};
 use undertone_wire::{
     parcel::unseal,
     request::{BODY_LENGTH, REQUEST_LENGTH},
@@ -53,7 +55,8 @@ impl Place {
     }
 
     fn arguments(&self, command: &mut Command) {
-        for (name, file) in [("consent", "answer"), ("data-dir", "data"), ("tor-config", "tor.toml")]
+        for (name, file) in
+            [("consent", "answer"), ("data-dir", "data"), ("tor-config", "tor.toml")]
         {
             command.arg(format!("--{name}")).arg(self.folder.join(file));
         }
@@ -80,7 +83,8 @@ impl Place {
         let mut names = entries
             .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
             .collect::<Result<Vec<String>>>()?;
-        names.retain(|name| !["trace", "entries.out", "entries.err", "tor.toml"].contains(&&**name));
+        names
+            .retain(|name| !["trace", "entries.out", "entries.err", "tor.toml"].contains(&&**name));
         names.sort();
         Ok(names)
     }
@@ -88,7 +92,8 @@ impl Place {
 
 #[test]
 fn p1_without_consent_no_entry_point_makes_a_socket_a_thread_or_a_file() -> Result<()> {
-    let other = format!("granted\n{}", Schema::open("other")?.to_toml().replace("open = true\n", ""));
+    let other =
+        format!("granted\n{}", Schema::open("other")?.to_toml().replace("open = true\n", ""));
     for (answer, more, variable, state) in [
         (None, &[][..], None, "NoConsent"),
         (Some(&*other), &[], None, "NoConsent"),

@@ -60,7 +60,12 @@ buckets = [0, 1, 10]
         let both = ["app.hits.count", "app.open.gauge"].as_slice();
         for (from, to, expected, outcomes) in [
             ("", "", both, 2),
-            ("[[", "[[measurement]]\nname = \"new\"\nkind = \"counter\"\ndescription = \"New.\"\n[[", both, 2),
+            (
+                "[[",
+                "[[measurement]]\nname = \"new\"\nkind = \"counter\"\ndescription = \"New.\"\n[[",
+                both,
+                2,
+            ),
             ("\"failed\"]", "\"failed\", \"lost\"]", both, 2),
             (", \"failed\"", "", both, 1),
             ("[0, 1, 10]", "[0, 10]", both, 2),

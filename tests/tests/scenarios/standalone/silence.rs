@@ -40,9 +40,14 @@ const SILENT: [(&str, Option<&str>, Option<&str>); 6] = [
 #[test]
 fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<()> {
     let commands = commands()?;
-    for wanted in
-        [&["run"][..], &["preview"], &["doctor"], &["check"], &["schema", "export"], &["consent", "ask"]]
-    {
+    for wanted in [
+        &["run"][..],
+        &["preview"],
+        &["doctor"],
+        &["check"],
+        &["schema", "export"],
+        &["consent", "ask"],
+    ] {
         ensure!(commands.iter().any(|command| command == wanted), "{wanted:?} of {commands:?}");
     }
     let folder = Folder::new("silence")?;
