@@ -426,3 +426,43 @@ fn default_transport() -> Result<Transport, Error> {
         "built without Tor: choose transport(Transport::socks(…))",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use undertone_wire::Point;
+
+    use super::*;
+    use crate::profile::Rhythm;
+
+    const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+
+    #[test]
+    fn p3_debug_tells_nothing_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let answer = folder.path().join("secret-answer");
+        std::fs::write(&answer, "granted").unwrap();
+        let ingest: Ingest = ONION.parse().unwrap();
+        let (consent, transport) =
+            (Consent::file(&answer), Transport::socks(([127, 0, 0, 1], 9).into()));
+        let mut shown = format!("{ingest:?} {consent:?} {transport:?}");
+        let builder = Agent::builder(ingest)
+            .schema(Schema::open("secret.space").unwrap())
+            .profile(Profile::Fleet(Rhythm::every(Duration::from_secs(60))))
+            .consent(consent)
+            .transport(transport)
+            .data_dir(folder.path().join("secret-folder"));
+        shown += &format!("{builder:?}");
+        let agent = builder.start().unwrap();
+        assert!(agent.session().is_some());
+        agent.points().add(vec![Point::new("secret").field("value", 4_242_i64).at(0)]).unwrap();
+        shown += &format!(
+            "{agent:?} {:?} {:?} {:?}",
+            agent.points(),
+            agent.consent(),
+            agent.statistics()
+        );
+        for secret in ["secret", "4242", &ONION[..16]] {
+            assert!(!shown.contains(secret), "{secret} is shown: {shown}");
+        }
+    }
+}

@@ -31,11 +31,10 @@ const FIRST_TRY: usize = 64;
 ///
 /// Cheap to clone, usable from any thread, never blocks. Points carry nanoseconds since 1970; what
 /// the schema doesn't take is left out and counted in [`crate::Statistics::readings_refused`].
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Points(Option<(Owner, Arc<Mutex<Waiting>>)>);
 
 /// There is no room for these points now: they are given back, to be tried again later.
-#[derive(Debug)]
 pub struct Overflow(pub Vec<Point>);
 
 #[derive(Debug, Default)]
@@ -156,6 +155,19 @@ fn size(point: &Point) -> usize {
 
 fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl std::fmt::Debug for Points {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What waits is what was measured.
+        f.write_str("Points")
+    }
+}
+
+impl std::fmt::Debug for Overflow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Overflow({} points)", self.0.len())
+    }
 }
 
 impl std::fmt::Display for Overflow {

@@ -58,6 +58,8 @@ struct Janitor {
 /// process group of its own, so that Ctrl-C reaches this process alone.
 pub fn mark(command: &mut Command) -> Result<&mut Command> {
     let janitor = janitor()?;
+    // A process that nobody may look into can't be found by its mark, but by root.
+    command.env("UNDERTONE_PERMIT_DEBUGGING", "1");
     Ok(command.env(MARK, &janitor.mark).process_group(0))
 }
 

@@ -11,6 +11,6 @@ const SWITCHES: [(&str, OffReason); 2] =
 /// Which variable of the environment switches everything off, whatever was answered: `DO_NOT_TRACK` or
 /// `UNDERTONE_OFF`, set to anything but `0` or nothing.
 pub fn switched_off() -> Option<OffReason> {
-    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+    let set = |name: &str| env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     SWITCHES.into_iter().find(|(name, _)| set(name)).map(|(_, reason)| reason)
 }

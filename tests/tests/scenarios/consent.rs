@@ -189,6 +189,26 @@ fn p1_of_a_schema_that_grew_only_the_old_is_sent() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn p3_our_programs_forbid_core_dumps() -> Result<()> {
+    let folder = Folder::new("cores")?;
+    for name in ["undertone", "undertone-ingest-proxy"] {
+        let trace = folder.join(name);
+        let mut command = Command::new("strace");
+        command.args(["-e", "trace=prctl,prlimit64,setrlimit", "-o"]).arg(&trace);
+        command.arg(programs::binary(name)?.get_program()).arg("--version");
+        command.env_remove("UNDERTONE_PERMIT_DEBUGGING");
+        ensure!(command.output()?.status.success(), "{name}");
+        let text = fs::read_to_string(&trace)?;
+        ensure!(
+            text.contains("PR_SET_DUMPABLE, SUID_DUMP_DISABLE"),
+            "{name} may be dumped\n{text}"
+        );
+        ensure!(text.contains("RLIMIT_CORE, {rlim_cur=0"), "{name} has no limit\n{text}");
+    }
+    Ok(())
+}
+
 fn grown(capture: &SocksCapture, consent: Consent) -> Result<Agent> {
     Ok(Agent::builder(NOBODY.parse()?)
         .schema(Schema::try_from(Metrics::DECLARATION)?.every(SECOND)?)

@@ -6,6 +6,7 @@
 //! elsewhere, a file or a process that isn't its own to have; a doctor that sends something that was measured. Not a
 //! failure: how long a point takes, or in how many parcels it comes.
 
+mod answers;
 mod bridges;
 mod machine;
 mod signals;

@@ -1,8 +1,14 @@
 //! A machine with the standalone agent on it: a folder with its configuration, and its process.
 
 use std::{
-    collections::BTreeSet, fmt::Write, fs, os::unix::fs::PermissionsExt, path::PathBuf,
-    process::Command, time::Duration,
+    collections::BTreeSet,
+    fmt::Write,
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -41,7 +47,7 @@ pub(super) fn schema() -> Result<String> {
 /// The program, with nothing in its environment that would keep it from working.
 fn agent() -> Result<Command> {
     let mut command = programs::binary("undertone")?;
-    command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_LOG");
+    command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_OFF").env_remove("UNDERTONE_LOG");
     Ok(command)
 }
 
@@ -113,8 +119,13 @@ impl Machine {
 
     /// Sends a signal, upon which it must end with this code and leave nothing.
     pub(super) fn ends_with(&mut self, signal: Signal, code: i32) -> Result<String> {
+        self.signal(signal)?;
+        self.ends(code)
+    }
+
+    /// It must end by itself with this code and leave nothing. Returns what this run of it has said.
+    pub(super) fn ends(&mut self, code: i32) -> Result<String> {
         let mut process = self.process.take().context("it isn't running")?;
-        process.signal(signal)?;
         let status = process.wait(ENDING)?;
         ensure!(status.code() == Some(code), "{status}\n{}", process.log());
         ensure!(members(process.pid())? == 0, "a process stayed");
@@ -137,6 +148,27 @@ impl Machine {
         let output = command.output()?;
         let code = output.status.code().context("it was killed")?;
         Ok((code, String::from_utf8(output.stdout)?))
+    }
+
+    /// Something in the folder of its configuration.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Exit code and output of one of its commands on a terminal, where this is typed.
+    pub(super) fn typed(&self, arguments: &str, typed: &str) -> Result<(i32, String)> {
+        let program = agent()?.get_program().to_string_lossy().into_owned();
+        let config = self.folder.join("undertone.toml");
+        let line = format!("{program} --config {} {arguments}", config.display());
+        let mut command = Command::new("script");
+        // `--return` has the exit code of what it runs.
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_OFF");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        child.stdin.take().context("its input")?.write_all(typed.as_bytes())?;
+        let output = child.wait_with_output()?;
+        let code = output.status.code().context("it was killed")?;
+        Ok((code, String::from_utf8_lossy(&output.stdout).into_owned()))
     }
 
     /// Writes line protocol to it, as a program on this machine does.
