@@ -4,6 +4,7 @@
 //! back or forward changes nothing and there is no time to leak (invariant P6). Under
 //! [`Clock::simulated`] a day runs in a second, and a seed decides every draw.
 
+mod accelerated;
 mod simulated;
 mod system;
 
@@ -27,7 +28,7 @@ type Sleep = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Source>);
 
-/// The two kinds of clock.
+/// The kinds of clock.
 trait Source: Send + Sync {
     fn now(&self) -> Moment;
     fn sleep_until(&self, moment: Moment) -> Sleep;
@@ -40,6 +41,14 @@ impl Clock {
     /// Real time, and randomness of the operating system.
     pub fn system() -> Self {
         Self(Arc::new(system::System::new()))
+    }
+
+    /// Real time that passes `factor` times as fast (at least once), and randomness of the operating system.
+    ///
+    /// For measurements and tests alone: an agent with it makes as many requests in a minute as others in
+    /// `factor` minutes. Tor, and the limits on each push, keep to real time.
+    pub fn accelerated(factor: u32) -> Self {
+        Self(Arc::new(accelerated::Accelerated::new(factor)))
     }
 
     /// Time that passes when the [`Hands`] are moved, and randomness that follows from `seed`.
