@@ -5,6 +5,8 @@
 //! [`Clock::simulated`] a day runs in a second, and a seed decides every draw.
 
 mod accelerated;
+#[cfg(test)]
+pub(crate) mod paused;
 mod simulated;
 mod system;
 
