@@ -24,7 +24,7 @@ use undertone_wire::{
 
 use crate::{
     clock::Clock,
-    consent::{AgentConsent, Consent, Inner, OffReason, watch},
+    consent::{AgentConsent, Consent, Declared, Inner, OffReason, watch},
     deletion,
     error::{Error, ErrorKind},
     gate::Gate,
@@ -32,6 +32,7 @@ use crate::{
     process::Owner,
     profile::Profile,
     pusher::FailureKind,
+    scope::Scope,
     session::Session,
     shutdown::Shutdown,
     transport::{Connect, TorStatus, Transport},
@@ -48,6 +49,7 @@ pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
     points: Points,
+    profile: Profile,
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
     consent: AgentConsent,
@@ -112,6 +114,7 @@ pub struct AgentBuilder {
     ingest: Ingest,
     schema: Option<Result<Schema, SchemaError>>,
     profile: Profile,
+    scope: Option<Scope>,
     consent: Option<Consent>,
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
@@ -125,22 +128,12 @@ impl Agent {
             ingest,
             schema: None,
             profile: Profile::default(),
+            scope: None,
             consent: None,
             transport: None,
             data_dir: None,
             clock: Clock::system(),
         }
-    }
-
-    fn new(
-        registry: Registry,
-        shared: Arc<Shared>,
-        points: Points,
-        transport: Option<Weak<dyn Connect>>,
-        consent: AgentConsent,
-        running: Held,
-    ) -> Self {
-        Self { registry, shared, points, transport, consent, owner: Owner::this(), running }
     }
 
     /// The instruments of a declaration; the same ones each time.
@@ -193,6 +186,28 @@ impl Agent {
     /// have it deleted. None while the agent is off, or silent between two sessions.
     pub fn session(&self) -> Option<SessionId> {
         self.owner.is_here().then(|| self.shared.seen().session)?
+    }
+
+    /// Replaces the schema. What is measured from the next session on is held against it: in the profile
+    /// `anonymous` after the next silence (with [`Scope::Batch`] in the next batch), in `fleet`, where a
+    /// session lasts as long as the agent, after the next cut. The latest one counts.
+    ///
+    /// What of it goes beyond what the user has agreed to waits for their answer, as at a start
+    /// ([`AgentConsent::pending`]).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`]; the schema there is stays.
+    pub fn replace_schema<S>(&self, schema: S) -> Result<(), Error>
+    where
+        S: TryInto<Schema>,
+        SchemaError: From<S::Error>,
+    {
+        let schema = schema.try_into().map_err(SchemaError::from);
+        let schema = permitted(schema, self.profile)?;
+        if self.owner.is_here() {
+            self.shared.keep_schema(self.consent.declare(schema));
+        }
+        Ok(())
     }
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
@@ -287,6 +302,14 @@ impl AgentBuilder {
         self
     }
 
+    /// How long sessions last; six hours on average unless set. Only in [`Profile::Anonymous`]: in `fleet` there
+    /// is one session for as long as the agent runs.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
     /// Where the user's answer is found. Without this, there is no consent.
     #[must_use]
     pub fn consent(mut self, consent: Consent) -> Self {
@@ -322,25 +345,27 @@ impl AgentBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
-    /// [`ErrorKind::Schema`]; [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
+    /// [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`]; [`ErrorKind::TorConfiguration`];
+    /// [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
-        let schema = self
-            .schema
-            .ok_or_else(|| Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))?
-            .map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
-        if schema.is_open() && !self.profile.may_be_open() {
-            let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
-            return Err(Error::new(ErrorKind::Schema, why));
+        let schema = self.schema.ok_or_else(|| {
+            Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)")
+        })?;
+        let schema = permitted(schema, self.profile)?;
+        if self.scope.is_some() && !self.profile.has_scopes() {
+            let why = "scope(…) is for Profile::Anonymous: in Profile::Fleet a session lasts as long as the agent";
+            return Err(Error::new(ErrorKind::Contradiction, why));
         }
+        let (profile, scope) = (self.profile, self.scope.unwrap_or_default());
         let source = self.consent.unwrap_or_else(|| Consent::callback(|| false));
-        let permitted = source.permits(&schema);
+        let answered = source.permits(&schema);
         let running = Held::default();
         let consent = |shared: &Arc<Shared>, data_dir| {
-            let (declared, running) = (schema, running.clone());
+            let (declared, running) = (Declared::new(schema), running.clone());
             let (owner, shared) = (Owner::this(), Arc::clone(shared));
             AgentConsent::new(Inner { owner, source, declared, data_dir, running, shared })
         };
-        let agreed = match permitted {
+        let agreed = match answered {
             Ok(agreed) => agreed,
             Err(reason) => {
                 if let (OffReason::Denied, Some(data_dir)) = (reason, &self.data_dir) {
@@ -349,14 +374,18 @@ impl AgentBuilder {
                 }
                 let shared = Arc::new(Shared::new(State::Off(reason), None));
                 let consent = consent(&shared, self.data_dir);
-                return Ok(Agent::new(
-                    Registry::new(),
+                let (registry, points) = (Registry::new(), Points::off());
+                let owner = Owner::this();
+                return Ok(Agent {
+                    registry,
                     shared,
-                    Points::off(),
-                    None,
+                    points,
+                    profile,
+                    transport: None,
                     consent,
+                    owner,
                     running,
-                ));
+                });
             }
         };
 
@@ -384,16 +413,17 @@ impl AgentBuilder {
             return Err(Error::new(ErrorKind::Incomplete, what));
         }
         // Without rotation, the host may ask for the session at once.
-        let first = match self.profile.rotation() {
+        let first = match self.profile.rotation(scope) {
             Some(_) => None,
-            None => Some(Session::new(self.ingest.deployment, clock.randomness())),
+            None => Some(Session::new(self.ingest.deployment, &clock)),
         };
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
         let (inbox, points) = Inbox::new();
-        let (seen, registry) = (Arc::downgrade(&transport), Registry::new());
+        let (seen, registry) = (Some(Arc::downgrade(&transport)), Registry::new());
         let worker = Worker {
-            profile: self.profile,
+            profile,
+            scope,
             deployment: self.ingest.deployment,
             endpoints: self.ingest.endpoints,
             transport,
@@ -410,8 +440,20 @@ impl AgentBuilder {
         if let Some(inner) = consent.watched() {
             handle.spawn(watch(inner));
         }
-        Ok(Agent::new(registry, shared, points, Some(seen), consent, running))
+        let owner = Owner::this();
+        Ok(Agent { registry, shared, points, profile, transport: seen, consent, owner, running })
     }
+}
+
+/// The schema, if there is nothing wrong with it and the profile may have it.
+fn permitted(schema: Result<Schema, SchemaError>, profile: Profile) -> Result<Schema, Error> {
+    let schema =
+        schema.map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
+    if schema.is_open() && !profile.may_be_open() {
+        let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
+        return Err(Error::new(ErrorKind::Schema, why));
+    }
+    Ok(schema)
 }
 
 #[cfg(feature = "tor")]

@@ -15,7 +15,7 @@ use undertone_wire::schema::Schema;
 
 pub use answer::Answer;
 pub use handle::AgentConsent;
-pub(crate) use handle::{Inner, watch};
+pub(crate) use handle::{Declared, Inner, watch};
 pub use pending::Pending;
 pub use switch::switched_off;
 
@@ -101,6 +101,15 @@ impl Consent {
                 }
                 Ok(declared.clone())
             }
+        }
+    }
+
+    /// What of `declared` was agreed to; nothing of it without consent.
+    pub(crate) fn part(&self, declared: &Schema) -> Schema {
+        match self.answer() {
+            Answer::Granted(None) => declared.clone(),
+            Answer::Granted(Some(agreed)) => declared.within(&agreed),
+            Answer::Unasked | Answer::Denied => declared.within(&declared.nothing()),
         }
     }
 

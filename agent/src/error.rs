@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Consent,
     /// Something that must be set before the start wasn't.
     Incomplete,
+    /// Two settings that can't be had together.
+    Contradiction,
 }
 
 impl Error {

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     path::PathBuf,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -33,8 +33,7 @@ pub struct AgentConsent(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) source: Consent,
-    /// What the program declares; more than was agreed to, perhaps.
-    pub(crate) declared: Schema,
+    pub(crate) declared: Declared,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) running: Held,
     pub(crate) shared: Arc<Shared>,
@@ -57,14 +56,21 @@ impl AgentConsent {
     }
 
     /// Everything that the program declares: what a user is asked about.
-    pub fn schema(&self) -> &Schema {
-        &self.0.declared
+    pub fn schema(&self) -> Schema {
+        Schema::clone(&self.0.declared())
+    }
+
+    /// Declares something else from now on, and returns what of it was agreed to.
+    pub(crate) fn declare(&self, schema: Schema) -> Schema {
+        let agreed = self.0.source.part(&schema);
+        *self.0.declared.replaced() = Some(Arc::new(schema));
+        agreed
     }
 
     /// What the program declares and the user hasn't agreed to, in words for them; empty where nothing is to
     /// be asked. Until it is agreed to, it isn't sent.
     pub fn pending(&self) -> Vec<Pending> {
-        Pending::of(&self.0.declared, &self.state())
+        Pending::of(&self.0.declared(), &self.state())
     }
 
     /// Writes down that the user agrees to everything that the program declares now. It takes effect at
@@ -81,7 +87,7 @@ impl AgentConsent {
         if !self.0.source.is_file() {
             return refused("the host program keeps the answer");
         }
-        self.0.source.keep(&Answer::Granted(Some(self.0.declared.clone())))
+        self.0.source.keep(&Answer::Granted(Some(self.schema())))
     }
 
     /// Says no, at once: the answer is written down, nothing is sent any more, what waits is gone, session,
@@ -103,7 +109,30 @@ impl AgentConsent {
     }
 }
 
+/// What the program declares; more than was agreed to, perhaps.
+pub(crate) struct Declared {
+    first: Arc<Schema>,
+    /// By [`Agent::replace_schema`](crate::Agent::replace_schema).
+    replaced: Mutex<Option<Arc<Schema>>>,
+}
+
+impl Declared {
+    pub(crate) fn new(schema: Schema) -> Self {
+        Self { first: Arc::new(schema), replaced: Mutex::new(None) }
+    }
+
+    fn replaced(&self) -> MutexGuard<'_, Option<Arc<Schema>>> {
+        self.replaced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Inner {
+    fn declared(&self) -> Arc<Schema> {
+        // In a child that was forked, the lock may be held for ever.
+        let replaced = if self.owner.is_here() { self.declared.replaced().clone() } else { None };
+        replaced.unwrap_or_else(|| Arc::clone(&self.declared.first))
+    }
+
     /// Ends the agent, without sending anything more.
     fn end(&self, reason: OffReason) -> Shutdown {
         if !self.owner.is_here() {

@@ -24,11 +24,7 @@ impl Pending {
         let changes = match answer {
             Answer::Granted(None) => return Vec::new(),
             Answer::Granted(Some(agreed)) => declared.beyond(agreed),
-            Answer::Unasked | Answer::Denied => {
-                // Names, which the declared schema has been checked for.
-                let nothing = Schema::new(declared.namespace(), declared.interval(), []);
-                nothing.map(|nothing| declared.beyond(&nothing)).unwrap_or_default()
-            }
+            Answer::Unasked | Answer::Denied => declared.beyond(&declared.nothing()),
         };
         let with_words = |change: Change| {
             let measurement =

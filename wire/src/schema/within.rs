@@ -1,5 +1,7 @@
 //! What two versions of a schema both allow: what may be sent by who was asked about the older one alone.
 
+use std::collections::BTreeMap;
+
 use super::Schema;
 
 impl Schema {
@@ -10,7 +12,7 @@ impl Schema {
     /// What it lets through, both do: each point fits into this schema, and tells nothing that `old` didn't.
     #[must_use]
     pub fn within(&self, old: &Self) -> Self {
-        let nothing = Self { open: false, measurements: Default::default(), ..self.clone() };
+        let nothing = self.nothing();
         let mut within = Self { open: self.open && old.open, ..nothing.clone() };
         for (name, measurement) in &self.measurements {
             let Some(before) = old.measurement(name) else { continue };
@@ -29,6 +31,13 @@ impl Schema {
             }
         }
         within
+    }
+
+    /// A schema of the same namespace and interval that allows nothing.
+    #[must_use]
+    pub fn nothing(&self) -> Self {
+        let (namespace, measurements) = (self.namespace.clone(), BTreeMap::new());
+        Self { namespace, interval: self.interval, open: false, measurements }
     }
 }
 
