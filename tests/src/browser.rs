@@ -1,7 +1,8 @@
 //! A real browser: headless Chromium with one tab, driven by its DevTools protocol.
 //!
 //! Messages are JSON with a zero byte behind each, on file descriptors 3 and 4, which are one socket
-//! here: no port is opened. Whatever isn't on this machine can't be resolved.
+//! here: no port is opened. Whatever isn't on this machine can't be resolved; `elsewhere.example` is a name of
+//! this machine.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ const FLAGS: [&str; 10] = [
     // Chromium refuses to run as root with it, and containers often can't have it.
     "--no-sandbox",
     "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    "--host-resolver-rules=MAP elsewhere.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",

@@ -256,7 +256,7 @@ fn home(proxy: &Proxy) -> Result<String> {
 
 /// A web server of somebody else, on this machine, with one empty page; its port. It answers as long
 /// as this process lives.
-fn elsewhere() -> Result<u16> {
+pub(crate) fn elsewhere() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     thread::spawn(move || {

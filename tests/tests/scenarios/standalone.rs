@@ -7,9 +7,11 @@
 //! failure: how long a point takes, or in how many parcels it comes.
 
 mod bridges;
+mod clients;
 mod machine;
 mod signals;
 mod silence;
+mod web_page;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
