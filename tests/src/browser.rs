@@ -46,7 +46,8 @@ pub struct Browser {
     session: Option<String>,
     /// URLs of requests by the protocol's ID.
     requested: BTreeMap<String, String>,
-    answered: Vec<Answered>,
+    /// IDs of requests and their answer's status. What was asked may be told after what was answered.
+    answered: Vec<(String, u64)>,
     _folder: Folder,
 }
 
@@ -117,7 +118,14 @@ impl Browser {
 
     /// The requests that were answered since this was last asked.
     pub fn answered(&mut self) -> Vec<Answered> {
-        std::mem::take(&mut self.answered)
+        let answered = std::mem::take(&mut self.answered).into_iter();
+        let known = answered.map(|(id, status)| match self.requested.get(&id) {
+            Some(url) => Ok(Answered { url: url.clone(), status }),
+            None => Err((id, status)),
+        });
+        let (known, unknown): (Vec<_>, Vec<_>) = known.partition(Result::is_ok);
+        self.answered = unknown.into_iter().filter_map(Result::err).collect();
+        known.into_iter().flatten().collect()
     }
 
     fn call(&mut self, method: &str, parameters: Value) -> Result<Value> {
@@ -171,9 +179,8 @@ impl Browser {
                 self.requested.insert(id, url.to_owned());
             }
             Some("Network.responseReceivedExtraInfo") => {
-                let url = self.requested.get(&id).cloned().unwrap_or_default();
                 let status = parameters["statusCode"].as_u64().unwrap_or_default();
-                self.answered.push(Answered { url, status });
+                self.answered.push((id, status));
             }
             _ => {}
         }

@@ -4,7 +4,7 @@
 //! A failure: a point that any page has written, however; a way that the browser didn't take to the port, since
 //! it would show nothing. Not a failure: that the browser itself keeps a request back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ use crate::{fixtures::ARRIVAL, page::elsewhere};
 const TOKEN: &str = "0123456789-token-0123456789";
 /// A name that leads to this machine, in the browser.
 const NAME: &str = "elsewhere.example";
+/// How long the browser may take to tell what was answered.
+const ANSWERS: Duration = Duration::from_secs(60);
 /// What each way gets back, as far as the page may see it.
 const WAYS: [(&str, &[&str]); 11] = [
     ("fetch", &["TypeError"]),
@@ -94,7 +96,7 @@ fn attack(browser: &mut Browser, page: &str, target: &str) -> Result<Value> {
     let arguments = json!([target, TOKEN, now()?.to_string()]);
     let got = browser.evaluate(&format!("({ATTACK})(...{arguments})"))?;
     let mut refused = BTreeSet::new();
-    wait::until("the port's answers", ARRIVAL, || {
+    wait::until("the port's answers", ANSWERS, || {
         // Anything that makes the browser tell what happened meanwhile.
         browser.evaluate("0")?;
         for answered in browser.answered() {
