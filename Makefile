@@ -6,7 +6,7 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench lint build influxd setup-demo setup-test clean
+.PHONY: help demo test bench lint build influxd telegraf setup-demo setup-test clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -14,18 +14,18 @@ help: ## Explain the targets
 demo: setup-demo build ## Private Tor network, proxy, three file servers, a live table (DEMO_SECONDS=n, TOR=public)
 	@$${CARGO_TARGET_DIR:-target}/debug/undertone-demo
 
-test: setup-test influxd build lint ## All tests, end to end through a private Tor network
+test: setup-test influxd telegraf build lint ## All tests, end to end through a private Tor network
 	cargo test $(CARGO_FLAGS)
 
-# What is measured is built as what is released, in target/ and, where no Tor is needed, in a workspace of its own. Telegraf
-# wants a newer Go than the rest: without it, its rows are missing.
+# What is measured is built as what is released, in target/ and, where no Tor is needed, in a workspace of its own. If Telegraf
+# can't be built, its rows are missing.
 BENCHES := tests/benches/Cargo.toml
 bench: setup-test influxd build ## One table of ratios, beside peers; docs/benchmarks.md (BENCH=part for one of them)
 	@target=$$(realpath -m "$${CARGO_TARGET_DIR:-target}") && set -ex \
 		&& cargo build $(CARGO_FLAGS) --release --bin undertone-ingest-proxy --bin bench_agent \
 		&& cargo build --manifest-path $(BENCHES) --locked --release --target-dir "$$target/benches" \
 		&& (cd tests/go && go build -buildvcs=false -o "$$target/benches/bench-peers" ./cmd/bench-peers) \
-		&& telegraf=$$(tests/go/build-telegraf.sh || true) && UNDERTONE_PROGRAMS="$$target/release" \
+		&& telegraf=$$(tests/go/build-telegraf.sh listeners || true) && UNDERTONE_PROGRAMS="$$target/release" \
 		"$$target/debug/undertone-bench" --benches "$$target/benches/release/undertone-benches" \
 		--go "$$target/benches/bench-peers" $${telegraf:+--telegraf "$$telegraf"} \
 		--document docs/benchmarks.md $(if $(BENCH),--part $(BENCH))
@@ -43,6 +43,9 @@ build: ## Binaries and examples
 influxd:
 	@[ -n "$$UNDERTONE_INFLUXD" ] || influxd version 2>&1 | grep -qE '^InfluxDB (v?2\.|dev)' \
 		|| tests/go/build-influxd.sh >/dev/null
+
+telegraf:
+	@tests/go/build-telegraf.sh outputs >/dev/null
 
 setup-demo:
 	@tests/tools/install.sh demo

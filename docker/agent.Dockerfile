@@ -4,7 +4,6 @@
 #     docker build --file docker/agent.Dockerfile --tag undertone .
 #     docker run --detach --name undertone --restart unless-stopped --stop-timeout 15 \
 #         --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
-#         --network host --pid host \
 #         --mount type=bind,source=/,target=/host,readonly,bind-propagation=rslave \
 #         --mount type=bind,source=/proc,target=/host/proc,readonly \
 #         --mount type=bind,source=/etc/undertone,target=/etc/undertone,readonly \
@@ -12,8 +11,9 @@
 #         undertone
 #
 # What it measures is the host, which a container hides from it: /host is the host's own root, with
-# its /proc, and is what the host collectors read, never written. Without `--network host` the
-# numbers of network interfaces would be the container's. It listens nowhere unless it is told to.
+# its /proc, and is read, never written, if the configuration says `root = "/host"` under [host] (README.md
+# has one). It needs neither the host's network nor its processes: the numbers of network interfaces
+# are read as the host's first process sees them. It listens nowhere unless it is told to.
 
 FROM rust:1-slim-trixie AS builder
 WORKDIR /source

@@ -1,7 +1,8 @@
 //! A real browser: headless Chromium with one tab, driven by its DevTools protocol.
 //!
 //! Messages are JSON with a zero byte behind each, on file descriptors 3 and 4, which are one socket
-//! here: no port is opened. Whatever isn't on this machine can't be resolved.
+//! here: no port is opened. Whatever isn't on this machine can't be resolved; `elsewhere.example` is a name of
+//! this machine.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +25,7 @@ const FLAGS: [&str; 10] = [
     // Chromium refuses to run as root with it, and containers often can't have it.
     "--no-sandbox",
     "--remote-debugging-pipe",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    "--host-resolver-rules=MAP elsewhere.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",
@@ -45,7 +46,8 @@ pub struct Browser {
     session: Option<String>,
     /// URLs of requests by the protocol's ID.
     requested: BTreeMap<String, String>,
-    answered: Vec<Answered>,
+    /// IDs of requests and their answer's status. What was asked may be told after what was answered.
+    answered: Vec<(String, u64)>,
     _folder: Folder,
 }
 
@@ -116,7 +118,14 @@ impl Browser {
 
     /// The requests that were answered since this was last asked.
     pub fn answered(&mut self) -> Vec<Answered> {
-        std::mem::take(&mut self.answered)
+        let answered = std::mem::take(&mut self.answered).into_iter();
+        let known = answered.map(|(id, status)| match self.requested.get(&id) {
+            Some(url) => Ok(Answered { url: url.clone(), status }),
+            None => Err((id, status)),
+        });
+        let (known, unknown): (Vec<_>, Vec<_>) = known.partition(Result::is_ok);
+        self.answered = unknown.into_iter().filter_map(Result::err).collect();
+        known.into_iter().flatten().collect()
     }
 
     fn call(&mut self, method: &str, parameters: Value) -> Result<Value> {
@@ -170,9 +179,8 @@ impl Browser {
                 self.requested.insert(id, url.to_owned());
             }
             Some("Network.responseReceivedExtraInfo") => {
-                let url = self.requested.get(&id).cloned().unwrap_or_default();
                 let status = parameters["statusCode"].as_u64().unwrap_or_default();
-                self.answered.push(Answered { url, status });
+                self.answered.push((id, status));
             }
             _ => {}
         }

@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use undertone_collectors::listener::SocketMode;
+
 use crate::{
     config::{Config, ListenerConfig, Transport},
     cost::{Cost, readable},
@@ -39,7 +41,13 @@ pub(crate) fn sentences(config: &Config) -> Vec<String> {
     });
     for listener in &config.listeners {
         let who = match listener {
-            ListenerConfig::Unix(_) => "from programs of this user",
+            ListenerConfig::Unix { mode: SocketMode::User, .. } => "from programs of this user",
+            ListenerConfig::Unix { mode: SocketMode::Group, .. } => {
+                "from programs of this user and of the socket's group"
+            }
+            ListenerConfig::Unix { mode: SocketMode::All, .. } => {
+                "from all programs on this machine"
+            }
             ListenerConfig::Tcp { .. } => "from programs on this machine that know the token",
         };
         sentences.push(format!("take line protocol on {listener}, {who}"));

@@ -51,6 +51,7 @@ mod tests {
             ("alias = \"attic\"", &[], true),
             ("[host]\ninterval_seconds = 5", &[], true),
             ("[[listener]]\nunix = \"write.sock\"", &[], true),
+            ("[[listener]]\nunix = \"write.sock\"\nmode = \"0660\"", &[], true),
             ("[tor.channel]\npadding = \"none\"", &["transport or [tor]"], false),
             ("transport = \"socks5://127.0.0.1:9050\"", &["transport or [tor]"], false),
             ("data_dir = \"data\"\nnamespace = \"other\"", &["data_dir", "namespace"], false),

@@ -33,7 +33,7 @@ use self::{
 };
 
 pub use self::{
-    config::{Limits, ListenerConfig, Token},
+    config::{Limits, ListenerConfig, SocketMode, Token},
     error::{Error, ErrorKind},
 };
 

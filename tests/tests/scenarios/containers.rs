@@ -6,6 +6,7 @@
 //! of the dashboard that fails or shows nothing. Not a failure: anything that only an engine could
 //! show, such as whether an image builds.
 
+mod agent;
 mod dashboard;
 mod dockerfile;
 mod engine;

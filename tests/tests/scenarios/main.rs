@@ -26,3 +26,7 @@ mod socks;
 mod standalone;
 mod wire_capture;
 mod wrong_token;
+
+#[path = "../../../wire/tests/support/go_program.rs"]
+#[expect(clippy::expect_used, reason = "what was not compared must not look as if it agreed")]
+mod go_program;

@@ -256,16 +256,19 @@ fn home(proxy: &Proxy) -> Result<String> {
 
 /// A web server of somebody else, on this machine, with one empty page; its port. It answers as long
 /// as this process lives.
-fn elsewhere() -> Result<u16> {
+pub(crate) fn elsewhere() -> Result<u16> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let port = listener.local_addr()?.port();
     thread::spawn(move || {
+        // A browser opens connections beforehand, which say nothing and must hold up no other.
         for stream in listener.incoming().flatten() {
-            let mut lines = BufReader::new(&stream).lines();
-            while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
-            let _ = (&stream).write_all(
-                b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><body>elsewhere",
-            );
+            thread::spawn(move || {
+                let mut lines = BufReader::new(&stream).lines();
+                while lines.next().is_some_and(|line| line.is_ok_and(|line| !line.is_empty())) {}
+                let _ = (&stream).write_all(
+                    b"HTTP/1.0 200 OK\r\nContent-Type: text/html\r\n\r\n<!doctype html><body>elsewhere",
+                );
+            });
         }
     });
     Ok(port)

@@ -8,9 +8,11 @@
 
 mod answers;
 mod bridges;
+mod clients;
 mod machine;
 mod signals;
 mod silence;
+mod web_page;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -4,20 +4,30 @@
 
 use std::{fmt, fs, net::SocketAddr, path::PathBuf};
 
+use undertone_collectors::listener::SocketMode;
+
 use super::{
     error::ConfigError,
     section::{Found, Section, Text},
 };
 
-pub(super) const KEYS: &[&str] = &["unix", "tcp", "token_file"];
+pub(super) const KEYS: &[&str] = &["unix", "mode", "tcp", "token_file"];
+/// To write to a socket, who opens it must be allowed to read and write; no other bit of a mode says anything.
+const MODES: [(&str, SocketMode); 3] =
+    [("0600", SocketMode::User), ("0660", SocketMode::Group), ("0666", SocketMode::All)];
 /// Shorter ones can be guessed.
 const TOKEN_LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// One listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ListenerConfig {
-    /// A unix socket, whose mode says who may write.
-    Unix(PathBuf),
+    /// A unix socket.
+    Unix {
+        /// Where.
+        path: PathBuf,
+        /// Who may open it, hence write.
+        mode: SocketMode,
+    },
     /// A TCP port on loopback.
     Tcp {
         /// Where.
@@ -47,7 +57,7 @@ impl fmt::Debug for Token {
 impl fmt::Display for ListenerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unix(path) => write!(f, "the unix socket {}", path.display()),
+            Self::Unix { path, .. } => write!(f, "the unix socket {}", path.display()),
             Self::Tcp { address, .. } => write!(f, "http://{address}"),
         }
     }
@@ -69,8 +79,13 @@ impl ListenerConfig {
 
     fn read(mut section: Section) -> Result<(Self, Found<Text>), ConfigError> {
         let (unix, tcp) = (section.text("unix")?, section.text("tcp")?);
+        let mode = section.text("mode")?;
+        if let (None, Some(mode)) = (&unix, &mode) {
+            return Err(mode.wrong("this is the mode of a unix socket: remove it, or use `unix`"));
+        }
+        let mode = mode.map(|mode| mode.choice(&MODES)).transpose()?.unwrap_or_default();
         match (unix, tcp, section.text("token_file")?) {
-            (Some(unix), None, None) => Ok((Self::Unix(unix.path()?), unix)),
+            (Some(unix), None, None) => Ok((Self::Unix { path: unix.path()?, mode }, unix)),
             (None, Some(tcp), Some(token_file)) => {
                 let (address, token) = (loopback(&tcp)?, token(&token_file)?);
                 Ok((Self::Tcp { address, token }, tcp))
@@ -80,7 +95,7 @@ impl ListenerConfig {
                  required beside it; or use `unix`",
             )),
             (Some(_), None, Some(token_file)) => Err(token_file.wrong(
-                "on a unix socket no token is asked for: only this user may open it; remove this",
+                "on a unix socket no token is asked for: its `mode` says who may write; remove this",
             )),
             (Some(_), Some(tcp), _) => {
                 Err(tcp.wrong("`unix` is set as well: make two listeners of it"))
@@ -91,7 +106,7 @@ impl ListenerConfig {
 
     fn is_where(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Unix(one), Self::Unix(other)) => one == other,
+            (Self::Unix { path: one, .. }, Self::Unix { path: other, .. }) => one == other,
             (Self::Tcp { address: one, .. }, Self::Tcp { address: other, .. }) => one == other,
             _ => false,
         }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use undertone_collectors::listener::SocketMode;
+
 use super::{section::Section, *};
 
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
@@ -134,6 +136,9 @@ fn mistakes_name_file_line_and_key() {
             "listener.unix",
             "another listener",
         ),
+        ("[[listener]]\nunix = \"a\"\nmode = \"0777\"", 3, "listener.mode", "0600, 0660, 0666"),
+        ("[[listener]]\nunix = \"a\"\nmode = 0o660", 3, "listener.mode", "a text in quotes"),
+        (&format!("{with_token}mode = \"0660\""), 4, "listener.mode", "of a unix socket"),
         (&with_token.replace("\"token\"", "\"empty\""), 3, "listener.token_file", "16 to 512"),
         ("[log]\nlevel = \"inof\"", 2, "log.level", "did you mean `info`?"),
         ("[log]\ntimestamps = \"yes\"", 2, "log.timestamps", "true or false"),
@@ -174,7 +179,8 @@ fn several_files_are_one_configuration() {
     assert_eq!(config.alias.as_deref(), Some("attic-2"));
     assert_eq!(config.host.interval.as_millis(), 2_500);
     let listeners = [folder.path().join("one"), folder.path().join("conf.d/two")];
-    assert_eq!(config.listeners, listeners.map(ListenerConfig::Unix));
+    let unix = |path| ListenerConfig::Unix { path, mode: SocketMode::User };
+    assert_eq!(config.listeners, listeners.map(unix));
     let Transport::Embedded(tor) = config.agent.transport else { panic!("not embedded") };
     assert!(tor.contains("padding") && tor.contains("vanguards"));
 }

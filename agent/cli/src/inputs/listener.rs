@@ -63,8 +63,9 @@ impl Accept for Outlet {
 fn listening(config: &ListenerConfig) -> Result<Listening> {
     let limits = Limits { drain: DRAIN, ..Limits::default() };
     Ok(match config {
-        ListenerConfig::Unix(path) => {
-            Listening { unix: Some(path.clone()), limits, ..Listening::default() }
+        ListenerConfig::Unix { path, mode } => {
+            let unix = Some(path.clone());
+            Listening { unix, unix_mode: *mode, limits, ..Listening::default() }
         }
         ListenerConfig::Tcp { address, token } => {
             let token = Some(Token::new(token.reveal())?);

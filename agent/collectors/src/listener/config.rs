@@ -12,14 +12,39 @@ const TOKEN_LENGTH_MINIMUM: usize = 16;
 /// A unix socket, a TCP port on loopback, or both.
 #[derive(Debug, Clone, Default)]
 pub struct ListenerConfig {
-    /// Path of a unix socket, which gets mode 0600. Who may open it may write; no token is asked for.
+    /// Path of a unix socket. Who may open it may write; no token is asked for.
     pub unix: Option<PathBuf>,
+    /// Who may open it.
+    pub unix_mode: SocketMode,
     /// Address on loopback. Port 0 takes a free one.
     pub tcp: Option<SocketAddr>,
     /// What clients on TCP have to know; needed there.
     pub token: Option<Token>,
     /// What a listener takes.
     pub limits: Limits,
+}
+
+/// Who may open a unix socket, as far as they can reach its folder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SocketMode {
+    /// Programs of this user: 0600.
+    #[default]
+    User,
+    /// Also programs of the file's group: 0660. That is this process's group, or the folder's where the folder
+    /// has the set-group-ID bit.
+    Group,
+    /// All programs on this machine: 0666.
+    All,
+}
+
+impl SocketMode {
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Self::User => 0o600,
+            Self::Group => 0o660,
+            Self::All => 0o666,
+        }
+    }
 }
 
 /// What a client on TCP gives as the token (version 2) or the password (version 1).
@@ -59,7 +84,7 @@ impl fmt::Debug for Token {
 }
 
 /// Bounds on what clients can make a listener do. Memory for bodies is at most `requests` times the
-/// larger of the two sizes.
+/// larger of the two sizes, and twice that for those that aren't UTF-8.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections at once, of each socket; further ones wait.

@@ -1,5 +1,7 @@
 //! A body's lines, handed over as points with times in nanoseconds. A bad line costs only itself.
 
+use std::borrow::Cow;
+
 use undertone_wire::{Point, line_protocol};
 
 use super::{Accept, Full, route::Precision};
@@ -31,28 +33,28 @@ pub(super) async fn hand_over(
         0 => accept.accept(points),
         _ => accept.accept_further(points),
     };
-    let text = match str::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => {
-            // Where such bytes begin and end a line is anybody's guess.
-            let before = &body[..error.valid_up_to()];
-            outcome.refuse(|| format!("{}: this is no UTF-8", place(before)));
-            return Ok(outcome);
-        }
-    };
+    let text = readable(body);
+    let is_damaged = matches!(text, Cow::Owned(_));
+    let text = text.as_ref();
     let now = precision.truncate(now_nanoseconds);
     let mut lines = line_protocol::parse(text);
     let mut points = Vec::with_capacity(POINTS_A_CALL);
+    let mut end = 0;
     while let Some(line) = lines.next() {
-        match line {
-            Ok(line) => match line.timestamp.map(|time| precision.in_nanoseconds(time)) {
+        let start = std::mem::replace(&mut end, lines.offset());
+        let damage = if is_damaged { damage(body, start, end) } else { None };
+        match (line, damage) {
+            (_, Some(at)) => {
+                outcome.refuse(|| format!("{}: this is no UTF-8", place(&body[..at])));
+            }
+            (Ok(line), None) => match line.timestamp.map(|time| precision.in_nanoseconds(time)) {
                 Some(None) => {
                     let at = time_place(text, lines.offset());
                     outcome.refuse(|| format!("{at}: time outside range"));
                 }
                 time => points.push(Point::from(line).at(time.flatten().unwrap_or(now))),
             },
-            Err(error) => outcome.refuse(|| error.to_string()),
+            (Err(error), None) => outcome.refuse(|| error.to_string()),
         }
         if points.len() == POINTS_A_CALL {
             let full = std::mem::replace(&mut points, Vec::with_capacity(POINTS_A_CALL));
@@ -77,6 +79,38 @@ impl Outcome {
             self.errors.push(why());
         }
     }
+}
+
+/// A body as text of the same length, in which bytes that are no UTF-8 stand as question marks: they are
+/// part of the word that they are in, and end no line.
+fn readable(body: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(body) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(body.len());
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '?'));
+    }
+    Cow::Owned(text)
+}
+
+/// Where a line is no UTF-8. It lies between `start` and `end`, behind blank lines and comments, which may
+/// be anything.
+fn damage(body: &[u8], start: usize, end: usize) -> Option<usize> {
+    let mut line = &body[start..end];
+    loop {
+        match line {
+            [b' ' | b'\t' | b'\n', rest @ ..] => line = rest,
+            [b'#', ..] => {
+                let length = line.iter().position(|byte| *byte == b'\n').unwrap_or(line.len());
+                line = &line[length..];
+            }
+            _ => break,
+        }
+    }
+    let error = str::from_utf8(line).err()?;
+    Some(end - line.len() + error.valid_up_to())
 }
 
 /// The place of the last word before `end`, which is where the next line begins.

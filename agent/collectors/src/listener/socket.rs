@@ -1,4 +1,4 @@
-//! Where clients connect: a unix socket that only its owner can open, and a TCP port on loopback.
+//! Where clients connect: a unix socket whose mode says who may, and a TCP port on loopback.
 
 use std::{
     fs,
@@ -15,12 +15,10 @@ use std::{
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
 use super::{
-    config::ListenerConfig,
+    config::{ListenerConfig, SocketMode},
     error::{Error, ErrorKind},
 };
 
-/// Nobody but the owner.
-const SOCKET_MODE: u32 = 0o600;
 /// Connections that the kernel keeps for us.
 const BACKLOG: u32 = 128;
 
@@ -48,7 +46,8 @@ impl Sockets {
             ));
         }
         let tcp = config.tcp.map(bind_tcp).transpose()?;
-        let unix = config.unix.as_deref().map(OwnedUnixSocket::bind).transpose()?;
+        let bind_unix = |path| OwnedUnixSocket::bind(path, config.unix_mode);
+        let unix = config.unix.as_deref().map(bind_unix).transpose()?;
         Ok(Self { unix, tcp })
     }
 
@@ -111,7 +110,7 @@ struct OwnedUnixSocket {
 }
 
 impl OwnedUnixSocket {
-    fn bind(path: &Path) -> Result<Self, Error> {
+    fn bind(path: &Path, mode: SocketMode) -> Result<Self, Error> {
         remove_stale(path)?;
         let failed = |error: io::Error| {
             let kind = match error.kind() {
@@ -121,12 +120,12 @@ impl OwnedUnixSocket {
             Error::new(kind, format!("listen on the unix socket {}", path.display())).because(error)
         };
         let socket = UnixSocket::new_stream().map_err(failed)?;
-        // Linux makes the file with the mode that the socket has already: at no moment can others
-        // open it. Elsewhere it is set right after.
-        let mode = rustix::fs::Mode::from_raw_mode(SOCKET_MODE as _);
-        rustix::fs::fchmod(&socket, mode).map_err(|error| failed(error.into()))?;
+        // Linux makes the file with the mode that the socket has already: at no moment can others than
+        // those open it. Elsewhere, and where the umask is stricter, it is set right after.
+        let raw = rustix::fs::Mode::from_raw_mode(mode.bits() as _);
+        rustix::fs::fchmod(&socket, raw).map_err(|error| failed(error.into()))?;
         socket.bind(path).map_err(failed)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE)).map_err(failed)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode.bits())).map_err(failed)?;
         let metadata = fs::symlink_metadata(path).map_err(failed)?;
         let listener = socket.listen(BACKLOG).map_err(failed)?;
         Ok(Self { listener, path: path.to_owned(), file: (metadata.dev(), metadata.ino()) })

@@ -80,12 +80,45 @@ fn good_lines_are_taken_beside_bad_ones() {
 }
 
 #[test]
+fn a_byte_that_is_no_utf8_costs_its_line_alone() {
+    let serving = Serving::start(Limits::default());
+    let of = |n: i64| point("good", n);
+    let no = |place: &str| format!("unable to parse {place}: this is no UTF-8");
+    for (body, good, words) in [
+        (
+            &b"good b=1 1\nbad \xff=1\ngood b=1 3"[..],
+            &[of(1), of(3)][..],
+            &["line 2, column 5"][..],
+        ),
+        (b"\xffbad b=1 1\n\ngood b=1 2\n", &[of(2)], &["line 1, column 1"]),
+        // Half of a character at the end of a line takes nothing of the next one with it.
+        (
+            b"bad,t=\xc3\ngood b=1 2\nbad b=1 3\xe2\x82\n",
+            &[of(2)],
+            &["line 1, column 7", "line 3, column 10"],
+        ),
+        // A string may have line breaks.
+        (b"bad s=\"\xff\ngood b=1 2\n\" 1\ngood b=1 4", &[of(4)], &["line 1, column 8"]),
+        (b"good b=1 1\n# \xff\n\n \t# \xff\ngood b=1 5", &[of(1), of(5)], &[]),
+    ] {
+        let answer = serving.write("/write", "", body);
+        assert_eq!(serving.points(), good, "{body:?}");
+        if words.is_empty() {
+            assert_eq!(answer.status, 204, "{answer:?}");
+            continue;
+        }
+        let told = words.iter().map(|place| no(place)).collect::<Vec<_>>().join("\n");
+        let told = format!("partial write: {told} dropped={}", words.len());
+        assert_eq!((answer.status, answer.json()["error"].as_str()), (400, Some(&*told)));
+    }
+}
+
+#[test]
 fn bad_lines_alone_are_no_partial_write() {
     let serving = Serving::start(Limits::default());
     for (body, words) in [
         (&b"bad"[..], "unable to parse line 1, column 4: the line has no fields"),
         (b"a b=1 1\xff", "unable to parse line 1, column 8: this is no UTF-8"),
-        (b"good b=1 1\nbad \xff=1", "unable to parse line 2, column 5: this is no UTF-8"),
         (
             b"a s=\"x\ny\" 9223372036854775806",
             "unable to parse line 2, column 4: time outside range",

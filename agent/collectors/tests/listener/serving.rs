@@ -51,6 +51,7 @@ impl Serving {
             tcp: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             token: Some(Token::new(TOKEN).unwrap()),
             limits,
+            ..ListenerConfig::default()
         };
         let listener = runtime.block_on(async { Listener::bind(config) }).unwrap();
         let address = listener.address().unwrap();

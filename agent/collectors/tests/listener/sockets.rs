@@ -11,7 +11,9 @@ use std::{
     path::Path,
 };
 
-use undertone_collectors::listener::{Error, ErrorKind, Limits, Listener, ListenerConfig, Token};
+use undertone_collectors::listener::{
+    Error, ErrorKind, Limits, Listener, ListenerConfig, SocketMode, Token,
+};
 
 use crate::serving::{Answer, Serving, TOKEN};
 
@@ -46,10 +48,20 @@ fn only_loopback_is_listened_on_and_only_with_a_token() {
 }
 
 #[test]
-fn the_unix_socket_is_its_owners_alone() {
+fn the_unix_socket_is_its_owners_alone_unless_others_are_let_in() {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     let serving = Serving::start(Limits::default());
-    let mode = fs::metadata(&serving.path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(mode(&serving.path), 0o600);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    for (unix_mode, expected) in
+        [(SocketMode::User, 0o600), (SocketMode::Group, 0o660), (SocketMode::All, 0o666)]
+    {
+        let unix = Some(path.clone());
+        let config = ListenerConfig { unix, unix_mode, ..ListenerConfig::default() };
+        let _listener = bind(config).unwrap();
+        assert_eq!(mode(&path), expected);
+    }
 }
 
 #[test]

@@ -1,14 +1,16 @@
 // Command write-points writes points with InfluxDB's own clients for Go, of version 2 and 1.
 //
-//	write-points URL TOKEN [SOCKET]
+//	write-points [-base SECONDS] URL TOKEN [SOCKET]
 //
-// With SOCKET, the client of version 2 goes through that unix socket. Each line of standard output is
-// a point that was written, as {measurement, tags, fields, timestamp}: numbers are strings, floats the 64
-// bits of their value, the timestamp in nanoseconds.
+// With SOCKET, the client of version 2 goes through that unix socket. Times are within three hours of -base,
+// in seconds since 1970; without it they are of 2023, and some are before 1970. No two points are of the same
+// series and time. Each line of standard output is a point that was written, as {measurement, tags, fields, timestamp}: numbers
+// are strings, floats the 64 bits of their value, the timestamp in nanoseconds.
 package main
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -23,15 +25,16 @@ type point struct {
 	time        time.Time
 }
 
+// base is what times are near to; 0 without the option.
+var base = flag.Int64("base", 0, "seconds since 1970 that all times are near to")
+
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: write-points URL TOKEN [SOCKET]")
+	flag.Parse()
+	if flag.NArg() < 2 {
+		fmt.Fprintln(os.Stderr, "usage: write-points [-base SECONDS] URL TOKEN [SOCKET]")
 		os.Exit(2)
 	}
-	url, token, socket := os.Args[1], os.Args[2], ""
-	if len(os.Args) > 3 {
-		socket = os.Args[3]
-	}
+	url, token, socket := flag.Arg(0), flag.Arg(1), flag.Arg(2)
 	if err := writeVersion2(url, token, socket); err != nil {
 		fmt.Fprintln(os.Stderr, "version 2:", err)
 		os.Exit(1)
@@ -46,10 +49,15 @@ func main() {
 }
 
 // points has every type, and text that has to be escaped (but no line break, which the client of
-// version 2 doesn't write as it is); its times are whole units of a precision.
-func points(precision time.Duration) []point {
-	at := time.Unix(1_700_000_000, 123_456_789).Truncate(precision)
-	name := "of " + precision.String()
+// version 2 doesn't write as it is); its times are whole units of a precision. How they are written is part of
+// their name.
+func points(how string, precision time.Duration) []point {
+	seconds, early := int64(1_700_000_000), -2_000_000_000*time.Second
+	if *base != 0 {
+		seconds, early = *base, -precision
+	}
+	at := time.Unix(seconds, 123_456_789).Truncate(precision)
+	name := how + ", of " + precision.String()
 	return []point{
 		{name, map[string]string{"host": "web 1", "a,b": "c=d"}, map[string]interface{}{
 			"float":    1.5,
@@ -61,7 +69,7 @@ func points(precision time.Duration) []point {
 		{name, map[string]string{"ünïcode": "✓"}, map[string]interface{}{
 			"tiny": math.SmallestNonzeroFloat64, "huge": -math.MaxFloat64, "no": false,
 		}, at.Add(precision)},
-		{name, nil, map[string]interface{}{"value": 0.1}, at.Add(-2_000_000_000 * time.Second).Truncate(precision)},
+		{name, nil, map[string]interface{}{"value": 0.1}, at.Add(early).Truncate(precision)},
 	}
 }
 

@@ -45,7 +45,7 @@ func writeOnce(url, password, name string, precision time.Duration, encoding cli
 	if err != nil {
 		return err
 	}
-	written := points(precision)
+	written := points(fmt.Sprintf("version 1 %q", encoding), precision)
 	for _, p := range written {
 		described, err := client.NewPoint(p.measurement, p.tags, p.fields, p.time)
 		if err != nil {

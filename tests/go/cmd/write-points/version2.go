@@ -23,7 +23,8 @@ func writeVersion2(url, token, socket string) error {
 				options.SetHTTPClient(&http.Client{Transport: &http.Transport{DialContext: dial}})
 			}
 			client := influxdb2.NewClientWithOptions(url, token, options)
-			if err := writeWith(client, points(precision)); err != nil {
+			how := fmt.Sprintf("version 2 gzip=%t socket=%t", gzip, socket != "")
+			if err := writeWith(client, how, precision); err != nil {
 				return fmt.Errorf("precision %s, gzip %t: %w", precision, gzip, err)
 			}
 			client.Close()
@@ -32,7 +33,7 @@ func writeVersion2(url, token, socket string) error {
 	return nil
 }
 
-func writeWith(client influxdb2.Client, written []point) error {
+func writeWith(client influxdb2.Client, how string, precision time.Duration) error {
 	health, err := client.Health(context.Background())
 	if err != nil {
 		return err
@@ -40,11 +41,8 @@ func writeWith(client influxdb2.Client, written []point) error {
 	if health.Status != "pass" {
 		return fmt.Errorf("the health is %q", health.Status)
 	}
-	described := make([]*write.Point, len(written))
-	for i, p := range written {
-		described[i] = influxdb2.NewPoint(p.measurement, p.tags, p.fields, p.time)
-	}
-	if err := client.WriteAPIBlocking("org", "bucket").WritePoint(context.Background(), described...); err != nil {
+	written := points(how+" at once", precision)
+	if err := client.WriteAPIBlocking("org", "bucket").WritePoint(context.Background(), describe2(written)...); err != nil {
 		return err
 	}
 	if err := say(written); err != nil {
@@ -61,7 +59,8 @@ func writeWith(client influxdb2.Client, written []point) error {
 			}
 		}
 	}()
-	for _, p := range described {
+	written = points(how+" in batches", precision)
+	for _, p := range describe2(written) {
 		batches.WritePoint(p)
 	}
 	batches.Flush()
@@ -71,4 +70,13 @@ func writeWith(client influxdb2.Client, written []point) error {
 	default:
 		return say(written)
 	}
+}
+
+// describe2 makes points as this client has them.
+func describe2(points []point) []*write.Point {
+	described := make([]*write.Point, len(points))
+	for i, p := range points {
+		described[i] = influxdb2.NewPoint(p.measurement, p.tags, p.fields, p.time)
+	}
+	return described
 }

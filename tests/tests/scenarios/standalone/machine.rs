@@ -77,8 +77,20 @@ impl Machine {
             text += "[host]\ninterval_seconds = 1\ncollect = [\"system\", \"memory\"]\n";
         }
         text += "[[listener]]\nunix = \"write.sock\"\n";
-        text += &as_tor_table(&self.tor);
+        if !lines.contains("transport =") {
+            text += &as_tor_table(&self.tor);
+        }
         Ok(fs::write(self.folder.join("undertone.toml"), text)?)
+    }
+
+    /// Puts a file beside its configuration.
+    pub(super) fn file(&self, name: &str, content: &str) -> Result<()> {
+        Ok(fs::write(self.folder.join(name), content)?)
+    }
+
+    /// Whether such a file or folder is beside its configuration.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.folder.join(name).exists()
     }
 
     /// Starts the agent, and waits until it listens.
@@ -228,7 +240,8 @@ impl Machine {
         .collect()
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where other programs may write to it.
+    pub(super) fn socket(&self) -> PathBuf {
         self.folder.join("write.sock")
     }
 }
