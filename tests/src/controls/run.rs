@@ -12,7 +12,8 @@ use super::report::{Outcome, Row};
 use super::{seed, tree::Tree};
 
 const WITHOUT_PATCHES: Duration = Duration::from_secs(30 * 60);
-const WITH_PATCH: Duration = Duration::from_secs(5 * 60);
+/// Some see that something is missing by waiting for it for five minutes.
+const WITH_PATCH: Duration = Duration::from_secs(10 * 60);
 const QUOTED_CHARACTERS: usize = 400;
 
 /// What a run needs.
