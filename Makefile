@@ -6,7 +6,7 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench lint build influxd telegraf setup-demo setup-test clean
+.PHONY: help demo test controls bench lint build influxd telegraf setup-demo setup-test clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ demo: setup-demo build ## Private Tor network, proxy, three file servers, a live
 
 test: setup-test influxd telegraf build lint ## All tests, end to end through a private Tor network
 	cargo test $(CARGO_FLAGS)
+
+controls: setup-test influxd build ## Patches that tests of invariants have to catch (CONTROL=begin of a name)
+	@$${CARGO_TARGET_DIR:-target}/debug/undertone-controls $(if $(CONTROL),--control $(CONTROL))
 
 # What is measured is built as what is released, in target/ and, where no Tor is needed, in a workspace of its own. If Telegraf
 # can't be built, its rows are missing.

@@ -218,6 +218,7 @@ mod tests {
                 Ok(()) => taken += 1_000,
                 Err(Overflow(back)) => break back,
             }
+            assert!(taken < 100_000, "there is no bound");
         };
         assert_eq!(back.len(), 1_000);
         assert!(points.add_further(vec![point(1)]).is_ok(), "the rest of what was begun");

@@ -163,7 +163,7 @@ mod tests {
         // The standard error over some 130,000 gaps is 0.7 s; of the share over the mean, 0.0014.
         assert!((mean(&gaps) - 240.0).abs() < 4.0, "{}", mean(&gaps));
         let over = gaps.iter().filter(|gap| **gap > 240.0).count() as f64 / gaps.len() as f64;
-        assert!((over - (-1.0_f64).exp()).abs() < 0.01, "{over}");
+        assert!((over - (-1.0_f64).exp()).abs() < 0.01, "{over} are longer than the mean");
     }
 
     #[test]

@@ -186,7 +186,11 @@ fn p6_the_only_time_in_a_request_is_its_age_in_tens_of_minutes() -> Result<()> {
         let again = tapped.request(number);
         let waited = (tapped.steps - began) / 600;
         // It was sealed up to a while before its first slot.
-        assert!((waited..=waited + 1).contains(&u64::from(again[AGE])), "{waited} {}", again[AGE]);
+        assert!(
+            (waited..=waited + 1).contains(&u64::from(again[AGE])),
+            "after {waited} tens of minutes it says {}",
+            again[AGE]
+        );
         assert_eq!(without_age(&again), without_age(&first));
     }
 
