@@ -59,6 +59,7 @@ mod rotation;
 mod schedule;
 mod session;
 mod shutdown;
+pub mod simulation;
 mod snapshot;
 mod spool;
 mod transport;
