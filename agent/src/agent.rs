@@ -30,6 +30,7 @@ use crate::{
     points::{Inbox, Points},
     profile::Profile,
     pusher::FailureKind,
+    scope::Scope,
     session::Session,
     shutdown::Shutdown,
     transport::{Connect, TorStatus, Transport},
@@ -46,6 +47,7 @@ pub struct Agent {
     registry: Registry,
     shared: Arc<Shared>,
     points: Points,
+    profile: Profile,
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
     pub(crate) running: Option<Running>,
@@ -103,6 +105,7 @@ pub struct AgentBuilder {
     ingest: Ingest,
     schema: Option<Result<Schema, SchemaError>>,
     profile: Profile,
+    scope: Option<Scope>,
     consent: Option<Consent>,
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
@@ -116,6 +119,7 @@ impl Agent {
             ingest,
             schema: None,
             profile: Profile::default(),
+            scope: None,
             consent: None,
             transport: None,
             data_dir: None,
@@ -158,6 +162,22 @@ impl Agent {
     /// have it deleted. None while the agent is off, or silent between two sessions.
     pub fn session(&self) -> Option<SessionId> {
         self.shared.seen().session
+    }
+
+    /// Replaces the schema. What is measured from the next session on is held against it: in the profile
+    /// `anonymous` after the next silence (with [`Scope::Batch`] in the next batch), in `fleet`, where a
+    /// session lasts as long as the agent, after the next cut. The latest one counts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`]; the schema there is stays.
+    pub fn replace_schema<S>(&self, schema: S) -> Result<(), Error>
+    where
+        S: TryInto<Schema>,
+        SchemaError: From<S::Error>,
+    {
+        let schema = schema.try_into().map_err(SchemaError::from);
+        self.shared.keep_schema(permitted(schema, self.profile)?);
+        Ok(())
     }
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
@@ -224,6 +244,14 @@ impl AgentBuilder {
         self
     }
 
+    /// How long sessions last; six hours on average unless set. Only in [`Profile::Anonymous`]: in `fleet` there
+    /// is one session for as long as the agent runs.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
     /// Where the user's answer is found. Without this, there is no consent.
     #[must_use]
     pub fn consent(mut self, consent: Consent) -> Self {
@@ -259,22 +287,25 @@ impl AgentBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
-    /// [`ErrorKind::Schema`]; [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
+    /// [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`]; [`ErrorKind::TorConfiguration`];
+    /// [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
-        let schema = self
-            .schema
-            .ok_or_else(|| Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)"))?
-            .map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
-        if schema.is_open() && !self.profile.may_be_open() {
-            let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
-            return Err(Error::new(ErrorKind::Schema, why));
+        let schema = self.schema.ok_or_else(|| {
+            Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)")
+        })?;
+        let schema = permitted(schema, self.profile)?;
+        if self.scope.is_some() && !self.profile.has_scopes() {
+            let why = "scope(…) is for Profile::Anonymous: in Profile::Fleet a session lasts as long as the agent";
+            return Err(Error::new(ErrorKind::Contradiction, why));
         }
+        let scope = self.scope.unwrap_or_default();
         let registry = Registry::new();
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
             let shared = Arc::new(Shared::new(State::Off(reason), None));
             let (points, transport) = (Points::off(), None);
-            return Ok(Agent { registry, shared, points, transport, running: None });
+            let profile = self.profile;
+            return Ok(Agent { registry, shared, points, profile, transport, running: None });
         }
 
         let transport = match self.transport {
@@ -300,9 +331,9 @@ impl AgentBuilder {
             return Err(Error::new(ErrorKind::Incomplete, what));
         }
         // Without rotation, the host may ask for the session at once.
-        let first = match self.profile.rotation() {
+        let first = match self.profile.rotation(scope) {
             Some(_) => None,
-            None => Some(Session::new(self.ingest.deployment, clock.randomness())),
+            None => Some(Session::new(self.ingest.deployment, &clock)),
         };
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
@@ -310,6 +341,7 @@ impl AgentBuilder {
         let seen = Some(Arc::downgrade(&transport));
         let worker = Worker {
             profile: self.profile,
+            scope,
             deployment: self.ingest.deployment,
             endpoints: self.ingest.endpoints,
             transport,
@@ -322,8 +354,20 @@ impl AgentBuilder {
             parcels_dropped: 0,
         };
         handle.spawn(worker.run(first, stopped));
-        Ok(Agent { registry, shared, points, transport: seen, running: Some(running) })
+        let profile = self.profile;
+        Ok(Agent { registry, shared, points, profile, transport: seen, running: Some(running) })
     }
+}
+
+/// The schema, if there is nothing wrong with it and the profile may have it.
+fn permitted(schema: Result<Schema, SchemaError>, profile: Profile) -> Result<Schema, Error> {
+    let schema =
+        schema.map_err(|error| Error::new(ErrorKind::Schema, "the schema").because(error))?;
+    if schema.is_open() && !profile.may_be_open() {
+        let why = "an open schema is for machines of one's own: profile(Profile::Fleet(…))";
+        return Err(Error::new(ErrorKind::Schema, why));
+    }
+    Ok(schema)
 }
 
 #[cfg(feature = "tor")]

@@ -56,6 +56,13 @@ impl Batch {
         self.intervals.iter().all(|interval| interval.readings.is_empty())
     }
 
+    /// Makes one interval of all, which ends now.
+    pub(crate) fn merge_all(&mut self) {
+        while self.intervals.len() > 1 {
+            self.merge();
+        }
+    }
+
     /// Empties the batch into a payload.
     pub(crate) fn cut(&mut self) -> Cut {
         let mut dropped = 0;

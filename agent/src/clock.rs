@@ -4,7 +4,10 @@
 //! back or forward changes nothing and there is no time to leak (invariant P6). Under
 //! [`Clock::simulated`] a day runs in a second, and a seed decides every draw.
 
+mod accelerated;
 mod jumping;
+#[cfg(test)]
+pub(crate) mod paused;
 mod simulated;
 mod system;
 
@@ -29,11 +32,13 @@ type Sleep = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Source>);
 
-/// The two kinds of clock.
+/// The kinds of clock.
 trait Source: Send + Sync {
     fn now(&self) -> Moment;
     fn sleep_until(&self, moment: Moment) -> Sleep;
     fn randomness(&self) -> Randomness;
+    /// Fills `secret`, and keeps nothing that it could be found again from.
+    fn fill_secret(&self, secret: &mut [u8; 32]);
     /// Time must not pass by itself while what is returned lives.
     fn hold(&self) -> Option<Hold>;
 }
@@ -62,6 +67,14 @@ impl Clock {
     /// Real time, and randomness of the operating system.
     pub fn system() -> Self {
         Self(Arc::new(system::System::new()))
+    }
+
+    /// Real time that passes `factor` times as fast (at least once), and randomness of the operating system.
+    ///
+    /// For measurements and tests alone: an agent with it makes as many requests in a minute as others in
+    /// `factor` minutes. Tor, and the limits on each push, keep to real time.
+    pub fn accelerated(factor: u32) -> Self {
+        Self(Arc::new(accelerated::Accelerated::new(factor)))
     }
 
     /// Time that passes when the [`Hands`] are moved, and randomness that follows from `seed`.
@@ -94,6 +107,12 @@ impl Clock {
     /// A generator of its own for one user.
     pub(crate) fn randomness(&self) -> Randomness {
         self.0.randomness()
+    }
+
+    /// What a key is made of, straight from the operating system: whoever sees the state of a generator
+    /// can compute what it has given before.
+    pub(crate) fn fill_secret(&self, secret: &mut [u8; 32]) {
+        self.0.fill_secret(secret);
     }
 
     /// Keeps simulated time still for as long as the guard lives.

@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Resources,
     /// Something that must be set before the start wasn't.
     Incomplete,
+    /// Two settings that can't be had together.
+    Contradiction,
 }
 
 impl Error {

@@ -39,6 +39,11 @@ impl Gate {
         Self { schema, refused: BTreeMap::new() }
     }
 
+    /// Lets through what another schema declares; what was refused stays counted.
+    pub(crate) fn change_schema(&mut self, schema: Arc<Schema>) {
+        self.schema = schema;
+    }
+
     /// The sample as it may leave; `None` if it may not.
     pub(crate) fn pass(&mut self, sample: Sample) -> Option<Declared> {
         match self.check(&sample) {

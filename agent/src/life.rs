@@ -1,4 +1,6 @@
 //! One session's life: everything between an instrument and Tor that has memory begins and ends with it.
+//! With scope `batch` it is a life of many sessions: each ends when its batch is sealed, and what waits
+//! has ways of its own.
 //!
 //! It does what the schedule says is due, and nothing else moves it. A push runs beside the loop, one at
 //! a time, so that a slow Tor delays no snapshot and no cut. A slot that comes while one is still
@@ -7,23 +9,21 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, time::timeout};
-use undertone_wire::{endpoint::Endpoint, parcel::ParcelId};
+use undertone_wire::{batch::Payload, endpoint::Endpoint, parcel::ParcelId};
 
 use crate::{
     agent::State,
     batch::Batch,
     clock::{Hold, Moment},
     pusher::{FailureKind, Outcome, push},
+    route::Route,
     schedule::{Event, Schedule},
     session::Session,
     snapshot::Snapshots,
-    spool::Spool,
+    spool::{Sealed, Spool},
     transport::Pending,
     worker::{Stop, Worker},
 };
-
-/// After so many pushes in a row that failed, Tor is asked for everything anew.
-const FAILURES_LIMIT: u32 = 5;
 
 /// How long a failed push at shutdown waits for the next try.
 const RETRY_WHILE_DRAINING: Duration = Duration::from_millis(500);
@@ -39,12 +39,11 @@ type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
 pub(crate) struct Life<'a> {
     worker: &'a mut Worker,
     session: Session,
-    endpoint: Endpoint,
+    route: Route,
     snapshots: Snapshots,
     batch: Batch,
     spool: Spool,
     schedule: Schedule,
-    failures: Failures,
     /// When it is over; never, if sessions last as long as their agent.
     end: Option<Moment>,
 }
@@ -55,15 +54,6 @@ pub(crate) enum Ended {
     Over,
     /// The agent was told to stop, by this request; none where the agent itself is gone.
     Stopped(Option<Stop>),
-}
-
-/// What went wrong since a push was last answered.
-#[derive(Debug, Default)]
-struct Failures {
-    /// Pushes that failed since the circuit was last given up.
-    in_a_row: u32,
-    /// Pushes that hung.
-    hung: u32,
 }
 
 impl<'a> Life<'a> {
@@ -77,18 +67,17 @@ impl<'a> Life<'a> {
         let schedule = Schedule::new(
             worker.clock.now(),
             worker.interval,
-            worker.profile.rhythm(),
+            worker.profile.rhythm(worker.scope),
             worker.clock.randomness(),
         );
         Self {
             snapshots: Snapshots::new(worker.registry.clone(), worker.interval),
+            spool: Spool::new(worker.profile.parcel_age(worker.scope)),
+            route: Route::new(endpoint, session.isolation),
             worker,
             session,
-            endpoint,
             batch: Batch::default(),
-            spool: Spool::default(),
             schedule,
-            failures: Failures::default(),
             end,
         }
     }
@@ -141,7 +130,7 @@ impl<'a> Life<'a> {
             seen.statistics.parcels_waiting = 0;
             seen.statistics.parcels_dropped = dropped;
         });
-        self.worker.transport.end(self.session.isolation);
+        self.worker.transport.end(self.route.isolation);
     }
 
     /// Sends what there is, one after another, for as long as it is taken.
@@ -168,7 +157,9 @@ impl<'a> Life<'a> {
                 // The parcel still waits; if it did arrive, it is known there when it comes again.
                 Err(_) => {
                     patience *= 2;
-                    self.give_up_circuit(Outcome::Hung(FailureKind::Endpoint));
+                    if let Some(left) = self.route.learn(Outcome::Hung(FailureKind::Endpoint)) {
+                        self.worker.transport.end(left);
+                    }
                 }
             }
         }
@@ -182,15 +173,41 @@ impl<'a> Life<'a> {
     }
 
     fn cut(&mut self) {
+        let alone = self.worker.scope.is_batch();
+        if alone {
+            // One reading of each instrument, up to now: nothing says when it began (decision 0017).
+            self.snapshot();
+            self.batch.merge_all();
+        }
         let nothing = self.batch.is_empty();
         let cut = self.batch.cut();
         // Where emptiness need not be hidden, it must not take the place of what waits.
         if !nothing || self.worker.profile.cuts_when_empty() {
             let parcel = self.session.seal(&cut.payload);
-            self.spool.add(parcel, self.worker.clock.now());
+            let route = alone.then(|| self.worker.route(&self.session, &self.route));
+            self.spool.add(Sealed { parcel, route }, self.worker.clock.now());
         }
         let dropped = cut.dropped + self.cut_points();
+        if alone {
+            self.renew();
+        } else if self.end.is_none() && self.worker.take_schema() {
+            // A session that lasts as long as its agent has no rotation to wait for.
+            self.snapshots.change_interval(self.worker.interval);
+            self.schedule.renew(self.worker.clock.now(), self.worker.interval);
+        }
         self.publish(dropped);
+    }
+
+    /// The next batch has another session, and nothing of what the one before remembered.
+    fn renew(&mut self) {
+        self.session = self.worker.session();
+        let id = self.session.id();
+        self.worker.shared.change(|seen| seen.session = Some(id));
+        self.worker.registry.reset();
+        self.worker.take_schema();
+        self.snapshots = Snapshots::new(self.worker.registry.clone(), self.worker.interval);
+        self.batch = Batch::default();
+        self.schedule.renew(self.worker.clock.now(), self.worker.interval);
     }
 
     /// Seals points from elsewhere, as far as there is room, and returns how many were too large. Those
@@ -202,7 +219,7 @@ impl<'a> Life<'a> {
         {
             dropped += cut.dropped;
             let parcel = self.session.seal(&cut.payload);
-            self.spool.add(parcel, self.worker.clock.now());
+            self.spool.add(Sealed { parcel, route: None }, self.worker.clock.now());
         }
         dropped
     }
@@ -215,26 +232,37 @@ impl<'a> Life<'a> {
 
     /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
     fn push(&mut self) -> Pushing {
-        let session = &mut self.session;
-        let (parcel, age) = self
-            .spool
-            .oldest_or(self.worker.clock.now(), || session.seal(&Batch::default().cut().payload));
+        let (session, worker, route) = (&mut self.session, &*self.worker, &self.route);
+        let (sealed, age) =
+            self.spool.oldest_or(worker.clock.now(), || chaff(worker, session, route));
+        let (parcel, route) =
+            (sealed.parcel.clone(), sealed.route.as_ref().unwrap_or(route).clone());
         self.publish(0);
         let hold = self.worker.clock.hold();
         let transport = Arc::clone(&self.worker.transport);
-        let (endpoint, isolation) = (self.endpoint.clone(), self.session.isolation);
-        let hung = self.failures.hung;
+        let (clock, end) = (self.worker.clock.clone(), self.end);
         Box::pin(async move {
-            let outcome = push(&*transport, &endpoint, isolation, &parcel, age, hung).await;
+            let still = || end.is_none_or(|end| clock.now() < end);
+            let outcome = push(&*transport, &route, &parcel, age, still).await;
             (parcel.id(), outcome, hold)
         })
     }
 
     fn decide(&mut self, id: ParcelId, outcome: Outcome) {
+        let left = match self.spool.route(id) {
+            // Its next try, or the next session's first, has a circuit of its own.
+            Some(route) => {
+                let left = route.learn(outcome);
+                Some(left.unwrap_or_else(|| route.leave()))
+            }
+            None => self.route.learn(outcome),
+        };
+        if let Some(left) = left {
+            self.worker.transport.end(left);
+        }
         if let Outcome::Taken | Outcome::Malformed = outcome {
             self.spool.remove(id);
         }
-        self.give_up_circuit(outcome);
         self.worker.shared.change(|seen| match outcome {
             Outcome::Taken => {
                 seen.state = State::Quiet;
@@ -252,25 +280,6 @@ impl<'a> Life<'a> {
         self.publish(0);
     }
 
-    /// Leaves behind what doesn't work: the next push finds descriptor and circuit anew.
-    ///
-    /// arti waits ten minutes for the answer to an introduction that died with the proxy, and asks a
-    /// directory for the same descriptor once in fifteen; new attempts would join the old (decision
-    /// 0010).
-    fn give_up_circuit(&mut self, outcome: Outcome) {
-        let Failures { in_a_row, hung } = &mut self.failures;
-        match outcome {
-            Outcome::Taken | Outcome::Malformed => self.failures = Failures::default(),
-            Outcome::Failed(_) if *in_a_row + 1 < FAILURES_LIMIT => *in_a_row += 1,
-            Outcome::Failed(_) | Outcome::Hung(_) => {
-                *in_a_row = 0;
-                *hung += u32::from(matches!(outcome, Outcome::Hung(_)));
-                self.worker.transport.end(self.session.isolation);
-                self.session.isolation = self.session.isolation.next();
-            }
-        }
-    }
-
     /// Shows the host how things are, and that so many more series found no room.
     fn publish(&self, series_dropped: usize) {
         let refused = self.worker.gate.refused().values().sum();
@@ -282,6 +291,16 @@ impl<'a> Life<'a> {
             seen.statistics.parcels_dropped = dropped;
         });
     }
+}
+
+/// An empty batch; with scope `batch` of a session that has nothing else.
+fn chaff(worker: &Worker, session: &mut Session, route: &Route) -> Sealed {
+    let nothing: Payload = Batch::default().cut().payload;
+    if !worker.scope.is_batch() {
+        return Sealed { parcel: session.seal(&nothing), route: None };
+    }
+    let mut alone = worker.session();
+    Sealed { parcel: alone.seal(&nothing), route: Some(worker.route(&alone, route)) }
 }
 
 /// The push that runs, if one does; else waits for ever.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::rotation::Rotation;
+use crate::{rotation::Rotation, scope::Scope};
 
 /// A shorter rhythm would keep a core busy; one of zero for ever.
 const SHORTEST: Duration = Duration::from_millis(50);
@@ -41,6 +41,22 @@ impl Rhythm {
         slot_limit: Duration::from_secs(540),
     };
 
+    /// Each slot has a circuit of its own, which needs not be kept warm, and few of them make Tor's
+    /// costs bearable: the limit is one that is never met. A queue whose slots come twice as often as its
+    /// batches holds a parcel for an hour, on average.
+    const OF_BATCHES: Self = Self {
+        cut_mean: Duration::from_secs(3_600),
+        slot_mean: Duration::from_secs(1_800),
+        slot_limit: LONGEST,
+    };
+
+    /// How long a parcel waits at most; its age still fits into the byte that carries it.
+    const PARCEL_AGE: Duration = Duration::from_secs(24 * 3_600);
+    /// With scope `batch`. Who makes one agent's parcels wait (an outage, an ingest side that doesn't answer)
+    /// must not know its later ones by how old they are: as old as this is often without that, too
+    /// (decision 0017).
+    const PARCEL_AGE_OF_BATCHES: Duration = Duration::from_secs(2 * 3_600);
+
     /// A rhythm for a fleet: a cut every `mean` or so, with slots a quarter closer together.
     ///
     /// Means from 50 ms to a day are kept; others become the nearest of these.
@@ -51,8 +67,9 @@ impl Rhythm {
 }
 
 impl Profile {
-    pub(crate) fn rhythm(self) -> Rhythm {
+    pub(crate) fn rhythm(self, scope: Scope) -> Rhythm {
         match self {
+            Self::Anonymous if scope.is_batch() => Rhythm::OF_BATCHES,
             Self::Anonymous => Rhythm::ANONYMOUS,
             Self::Fleet(Rhythm { cut_mean, slot_mean, slot_limit }) => Rhythm {
                 cut_mean: cut_mean.clamp(SHORTEST, LONGEST),
@@ -62,17 +79,31 @@ impl Profile {
         }
     }
 
-    /// How sessions follow each other (P3); none: one session for as long as the agent runs.
-    pub(crate) fn rotation(self) -> Option<Rotation> {
+    /// How long a parcel waits at most.
+    pub(crate) fn parcel_age(self, scope: Scope) -> Duration {
+        match self {
+            Self::Anonymous if scope.is_batch() => Rhythm::PARCEL_AGE_OF_BATCHES,
+            Self::Anonymous | Self::Fleet(_) => Rhythm::PARCEL_AGE,
+        }
+    }
+
+    /// How sessions follow each other (P3); none: one session for as long as the agent runs. With scope
+    /// `batch` it is the first silence alone that counts.
+    pub(crate) fn rotation(self, scope: Scope) -> Option<Rotation> {
         match self {
             Self::Anonymous => Some(Rotation {
-                life_mean: Duration::from_secs(6 * 3_600),
+                life_mean: scope.life_mean(),
                 life_shortest: Duration::from_secs(1_800),
                 life_longest: Duration::from_secs(24 * 3_600),
                 silence_longest: Duration::from_secs(3_600),
             }),
             Self::Fleet(_) => None,
         }
+    }
+
+    /// Whether a host may choose how long sessions last (P3).
+    pub(crate) fn has_scopes(self) -> bool {
+        matches!(self, Self::Anonymous)
     }
 
     /// Whether points that no schema declares may be taken, with their own times (P2, P6).

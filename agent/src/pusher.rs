@@ -16,7 +16,10 @@ use undertone_wire::{
     request,
 };
 
-use crate::transport::{Connect, ConnectError, Isolation, Stream};
+use crate::{
+    route::Route,
+    transport::{Connect, ConnectError, Isolation, Stream},
+};
 
 /// Bootstrapping, a descriptor and a circuit may take this long together; after pushes that took
 /// longer, twice and four times as long, for networks where everything is slow.
@@ -59,17 +62,18 @@ pub enum FailureKind {
     DataFolder,
 }
 
-/// Sends one parcel, where so many pushes before it hung.
+/// Sends one parcel, if there is still a session for it once there is a stream: a machine may have slept
+/// meanwhile.
 pub(crate) async fn push(
     transport: &dyn Connect,
-    endpoint: &Endpoint,
-    isolation: Isolation,
+    route: &Route,
     parcel: &Parcel,
     age: Age,
-    hung: u32,
+    still: impl Fn() -> bool + Send,
 ) -> Outcome {
-    let limit = CONNECT_LIMIT * 2_u32.pow(hung.min(DOUBLINGS));
-    deliver(transport, endpoint, isolation, Bytes::copy_from_slice(&parcel.body(age)), limit).await
+    let limit = CONNECT_LIMIT * 2_u32.pow(route.hung.min(DOUBLINGS));
+    let body = Bytes::copy_from_slice(&parcel.body(age));
+    deliver(transport, &route.endpoint, route.isolation, body, limit, still).await
 }
 
 /// Sends a request of a push's length that holds no parcel, which a proxy answers as malformed.
@@ -80,7 +84,7 @@ pub(crate) async fn push_nothing(
     limit: Duration,
 ) -> Outcome {
     let body = Bytes::from_static(&[0; request::BODY_LENGTH]);
-    deliver(transport, endpoint, isolation, body, limit).await
+    deliver(transport, endpoint, isolation, body, limit, || true).await
 }
 
 async fn deliver(
@@ -89,12 +93,16 @@ async fn deliver(
     isolation: Isolation,
     body: Bytes,
     limit: Duration,
+    still: impl Fn() -> bool + Send,
 ) -> Outcome {
     let stream = match timeout(limit, transport.connect(endpoint, isolation)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Outcome::Failed(error.into()),
         Err(_) => return Outcome::Hung(FailureKind::Tor),
     };
+    if !still() {
+        return Outcome::Failed(FailureKind::Endpoint);
+    }
     let request = request::push(&endpoint.onion, Full::new(body));
     match timeout(ANSWER_LIMIT, exchange(stream, request)).await {
         Ok(Ok(StatusCode::NO_CONTENT)) => Outcome::Taken,
@@ -183,9 +191,9 @@ mod tests {
         let transport = Hanging::default();
         for (hung, seconds) in [(0, 60), (1, 120), (2, 240), (1_000, 240)] {
             let begun = Instant::now();
-            let isolation = Isolation([0; 16]);
-            let endpoint = &ingest.endpoints[0];
-            let outcome = push(&transport, endpoint, isolation, &parcel, Age(0), hung).await;
+            let mut route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
+            route.hung = hung;
+            let outcome = push(&transport, &route, &parcel, Age(0), || true).await;
             assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }

@@ -47,12 +47,12 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::profile::Profile;
+    use crate::{profile::Profile, scope::Scope};
 
     const HOUR: f64 = 3_600.0;
 
     fn anonymous() -> Rotation {
-        Profile::Anonymous.rotation().unwrap()
+        Profile::Anonymous.rotation(Scope::default()).unwrap()
     }
 
     #[test]

@@ -89,6 +89,12 @@ impl Schedule {
         }
     }
 
+    /// Ticks and snapshots begin anew, as at the beginning; cuts and slots go on.
+    pub(crate) fn renew(&mut self, now: Moment, interval: Duration) {
+        self.interval = interval;
+        (self.tick, self.snapshot) = (now + TICK, now + interval);
+    }
+
     fn draw_cut(&mut self) {
         self.cut += exponential(self.rhythm.cut_mean, &mut self.randomness);
     }

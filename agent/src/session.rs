@@ -1,4 +1,7 @@
 //! The session that everything is reported under: a key pair in memory, new at every start.
+//!
+//! Its key is drawn from the operating system, not from a generator whose state stays, and is gone
+//! from memory with it (invariant P3).
 
 use rand::Rng;
 use undertone_wire::{
@@ -7,8 +10,12 @@ use undertone_wire::{
     parcel::{Parcel, ParcelId},
     session::{SessionId, SessionKey},
 };
+use zeroize::Zeroizing;
 
-use crate::{clock::Randomness, transport::Isolation};
+use crate::{
+    clock::{Clock, Randomness},
+    transport::Isolation,
+};
 
 /// A session with what belongs to it alone.
 #[derive(Debug)]
@@ -21,11 +28,11 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(deployment: DeploymentId, mut randomness: Randomness) -> Self {
-        let mut seed = [0; 32];
-        randomness.fill_bytes(&mut seed);
+    pub(crate) fn new(deployment: DeploymentId, clock: &Clock) -> Self {
+        let mut seed = Zeroizing::new([0; 32]);
+        clock.fill_secret(&mut seed);
         let key = SessionKey::from_seed(&seed);
-        seed.fill(0);
+        let mut randomness = clock.randomness();
         let mut isolation = [0; 16];
         randomness.fill_bytes(&mut isolation);
         Self { key, deployment, isolation: Isolation(isolation), randomness }

@@ -25,6 +25,7 @@ use crate::{
     gate::Gate,
     points::Inbox,
     profile::Profile,
+    scope::Scope,
     session::Session,
     worker::{Shared, Worker},
 };
@@ -49,6 +50,8 @@ pub struct Simulation {
     pub schema: Schema,
     /// For whom it measures.
     pub profile: Profile,
+    /// How long sessions last, in [`Profile::Anonymous`].
+    pub scope: Scope,
     /// Where parcels would go; decides what they are sealed for.
     pub ingest: Ingest,
     /// Decides every draw.
@@ -71,12 +74,13 @@ impl Simulation {
                 world.pass(now);
             }
         });
-        let first = match self.profile.rotation() {
+        let first = match self.profile.rotation(self.scope) {
             Some(_) => None,
-            None => Some(Session::new(self.ingest.deployment, clock.randomness())),
+            None => Some(Session::new(self.ingest.deployment, &clock)),
         };
         let worker = Worker {
             profile: self.profile,
+            scope: self.scope,
             deployment: self.ingest.deployment,
             endpoints: self.ingest.endpoints,
             transport: Arc::new(link::Link::new(clock.clone(), Arc::clone(&world))),
@@ -152,6 +156,7 @@ mod tests {
         let simulation = Simulation {
             schema: Metrics::DECLARATION.try_into().unwrap(),
             profile: Profile::Anonymous,
+            scope: Scope::default(),
             ingest: onion.parse().unwrap(),
             seed: 1,
             end: HOUR * 24 * days,

@@ -30,13 +30,18 @@ pub(crate) struct Sample {
 pub(crate) struct Snapshots {
     registry: Registry,
     interval: Duration,
-    taken: u32,
+    elapsed: Duration,
     counted: BTreeMap<Series, i64>,
 }
 
 impl Snapshots {
     pub(crate) fn new(registry: Registry, interval: Duration) -> Self {
-        Self { registry, interval, taken: 0, counted: BTreeMap::new() }
+        Self { registry, interval, elapsed: Duration::ZERO, counted: BTreeMap::new() }
+    }
+
+    /// Intervals are so long from now on.
+    pub(crate) fn change_interval(&mut self, interval: Duration) {
+        self.interval = interval;
     }
 
     /// Five seconds have passed.
@@ -49,8 +54,8 @@ impl Snapshots {
     /// Mean rates are over whole intervals, not over measured time: a rate that knew the time exactly
     /// would tell it, and with it this machine's clock drift (invariant P6).
     pub(crate) fn take(&mut self) -> Vec<Sample> {
-        self.taken = self.taken.saturating_add(1);
-        let read = self.registry.read(self.interval.saturating_mul(self.taken));
+        self.elapsed = self.elapsed.saturating_add(self.interval);
+        let read = self.registry.read(self.elapsed);
         read.into_iter().map(|reading| self.sample(reading)).collect()
     }
 

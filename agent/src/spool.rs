@@ -6,52 +6,75 @@ use std::{collections::VecDeque, time::Duration};
 
 use undertone_wire::parcel::{Age, Parcel, ParcelId};
 
-use crate::clock::Moment;
+use crate::{clock::Moment, route::Route};
 
 /// The most parcels that wait: 1 MB.
 const PARCELS_LIMIT: usize = 256;
-/// How long one waits at most; its age still fits into the byte that carries it.
-const AGE_LIMIT: Duration = Duration::from_secs(24 * 3_600);
 
 /// Parcels in the order they were sealed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Spool {
     waiting: VecDeque<Waiting>,
+    age_limit: Duration,
     dropped: u64,
+}
+
+/// A sealed parcel.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) parcel: Parcel,
+    /// The way that it goes, where it has a session of its own.
+    pub(crate) route: Option<Route>,
 }
 
 #[derive(Debug)]
 struct Waiting {
-    parcel: Parcel,
-    sealed: Moment,
+    sealed: Sealed,
+    since: Moment,
 }
 
 impl Spool {
+    /// An empty one, in which no parcel waits longer than this.
+    pub(crate) fn new(age_limit: Duration) -> Self {
+        Self { waiting: VecDeque::new(), age_limit, dropped: 0 }
+    }
+
     /// Adds a parcel; drops the oldest where there are too many.
-    pub(crate) fn add(&mut self, parcel: Parcel, now: Moment) {
+    pub(crate) fn add(&mut self, sealed: Sealed, now: Moment) {
         if self.waiting.len() == PARCELS_LIMIT {
             self.drop_oldest();
         }
-        self.waiting.push_back(Waiting { parcel, sealed: now });
+        self.waiting.push_back(Waiting { sealed, since: now });
     }
 
     /// The oldest parcel that isn't too old, with its age; if none waits, a new one, which then
     /// waits like any other.
-    pub(crate) fn oldest_or(&mut self, now: Moment, new: impl FnOnce() -> Parcel) -> (Parcel, Age) {
-        while self.waiting.front().is_some_and(|oldest| now - oldest.sealed > AGE_LIMIT) {
+    pub(crate) fn oldest_or(
+        &mut self,
+        now: Moment,
+        new: impl FnOnce() -> Sealed,
+    ) -> (&mut Sealed, Age) {
+        let limit = self.age_limit;
+        while self.waiting.front().is_some_and(|oldest| now - oldest.since > limit) {
             self.drop_oldest();
         }
-        if let Some(oldest) = self.waiting.front() {
-            return (oldest.parcel.clone(), Age::of(now - oldest.sealed));
+        if self.waiting.is_empty() {
+            self.add(new(), now);
         }
-        let parcel = new();
-        self.add(parcel.clone(), now);
-        (parcel, Age::default())
+        // Just made sure of.
+        let oldest = &mut self.waiting[0];
+        (&mut oldest.sealed, Age::of(now - oldest.since))
+    }
+
+    /// The way of a parcel that waits, if it has one of its own.
+    pub(crate) fn route(&mut self, id: ParcelId) -> Option<&mut Route> {
+        let mut waiting = self.waiting.iter_mut().map(|waiting| &mut waiting.sealed);
+        waiting.find(|sealed| sealed.parcel.id() == id)?.route.as_mut()
     }
 
     /// Forgets a parcel whose fate is decided.
     pub(crate) fn remove(&mut self, id: ParcelId) {
-        self.waiting.retain(|waiting| waiting.parcel.id() != id);
+        self.waiting.retain(|waiting| waiting.sealed.parcel.id() != id);
     }
 
     /// Whether another one can be added and nothing be dropped.
@@ -80,32 +103,34 @@ mod tests {
 
     use super::*;
 
-    fn parcel(number: u16) -> Parcel {
+    fn parcel(number: u16) -> Sealed {
         let mut id = [0; 16];
         id[..2].copy_from_slice(&number.to_be_bytes());
         let payload = Payload::encode(&[]).unwrap();
         let session = SessionKey::from_seed(&[1; 32]);
-        Parcel::seal(&session, ParcelId(id), &DeploymentId::from([2; 32]), &payload)
+        let parcel = Parcel::seal(&session, ParcelId(id), &DeploymentId::from([2; 32]), &payload);
+        Sealed { parcel, route: None }
     }
 
     #[test]
     fn d4_the_oldest_goes_first_and_is_dropped_first() {
-        let mut spool = Spool::default();
+        let mut spool = Spool::new(Duration::from_secs(24 * 3_600));
         for number in 0..300 {
             spool.add(parcel(number), Duration::ZERO);
         }
         assert_eq!((spool.len(), spool.dropped()), (256, 44));
-        assert_eq!(spool.oldest_or(Duration::ZERO, || parcel(999)).0.id(), parcel(44).id());
+        let (oldest, _) = spool.oldest_or(Duration::ZERO, || parcel(999));
+        assert_eq!(oldest.parcel.id(), parcel(44).parcel.id());
     }
 
     #[test]
     fn d4_what_is_too_old_is_dropped_and_counted() {
-        let mut spool = Spool::default();
+        let mut spool = Spool::new(Duration::from_secs(24 * 3_600));
         spool.add(parcel(1), Duration::ZERO);
         spool.add(parcel(2), Duration::from_secs(3_600));
         let now = Duration::from_secs(24 * 3_600 + 1);
         let (oldest, age) = spool.oldest_or(now, || parcel(999));
-        assert_eq!((oldest.id(), age), (parcel(2).id(), Age(6 * 23)));
+        assert_eq!((oldest.parcel.id(), age), (parcel(2).parcel.id(), Age(6 * 23)));
         assert_eq!(spool.dropped(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! The agent's one task: silence, a session's life, silence, the next one, until it is told to stop.
 //!
-//! In the profile `fleet` there is one session without a silence before it, for as long as the agent
+//! With scope `batch` there is one life without end, in which each batch has its session. In the profile `fleet` there is one session without a silence before it, for as long as the agent
 //! runs.
 
 use std::{
@@ -13,17 +13,20 @@ use tokio::sync::mpsc;
 use undertone_instruments::Registry;
 use undertone_wire::{
     endpoint::{DeploymentId, Endpoint},
+    schema::Schema,
     session::SessionId,
 };
 
 use crate::{
     agent::{State, Statistics},
-    clock::{Clock, Moment, Randomness},
+    clock::{Clock, Moment},
     gate::Gate,
     life::{Ended, Life},
     points::Inbox,
     profile::Profile,
     rotation::Rotation,
+    route::Route,
+    scope::Scope,
     session::Session,
     transport::Connect,
 };
@@ -32,6 +35,7 @@ use crate::{
 pub(crate) struct Worker {
     pub(crate) clock: Clock,
     pub(crate) profile: Profile,
+    pub(crate) scope: Scope,
     pub(crate) deployment: DeploymentId,
     /// Where to report to; a session takes one of them.
     pub(crate) endpoints: Vec<Endpoint>,
@@ -47,7 +51,11 @@ pub(crate) struct Worker {
 
 /// What the host may see of the worker.
 #[derive(Debug)]
-pub(crate) struct Shared(Mutex<Seen>);
+pub(crate) struct Shared {
+    seen: Mutex<Seen>,
+    /// What is to be declared from the next session on.
+    schema: Mutex<Option<Schema>>,
+}
 
 /// What an agent says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -64,14 +72,28 @@ pub(crate) struct Stop(pub(crate) std::sync::mpsc::Sender<()>);
 impl Worker {
     /// A new session, which nothing joins to any other.
     pub(crate) fn session(&self) -> Session {
-        Session::new(self.deployment, self.clock.randomness())
+        Session::new(self.deployment, &self.clock)
+    }
+
+    /// The way of a session that is not `other`'s.
+    pub(crate) fn route(&self, session: &Session, other: &Route) -> Route {
+        let endpoint = self.endpoints.choose(&mut self.clock.randomness());
+        Route::new(endpoint.unwrap_or(&other.endpoint).clone(), session.isolation)
+    }
+
+    /// Declares what the host has changed its schema to, and says whether it has.
+    pub(crate) fn take_schema(&mut self) -> bool {
+        let Some(schema) = lock(&self.shared.schema).take() else { return false };
+        self.interval = schema.interval();
+        self.gate.change_schema(Arc::new(schema));
+        true
     }
 
     /// Works until it is told to stop. Without rotation, `first` is the only session.
     pub(crate) async fn run(mut self, first: Option<Session>, mut stop: mpsc::Receiver<Stop>) {
         let warm_up = Arc::clone(&self.transport);
         tokio::spawn(async move { warm_up.warm_up().await });
-        let stopped = match (self.profile.rotation(), first) {
+        let stopped = match (self.profile.rotation(self.scope), first) {
             (Some(rotation), _) => self.rotate(rotation, &mut stop).await,
             (None, first) => {
                 let session = first.unwrap_or_else(|| self.session());
@@ -93,9 +115,10 @@ impl Worker {
         rotation: Rotation,
         stop: &mut mpsc::Receiver<Stop>,
     ) -> Option<Stop> {
-        let mut randomness: Randomness = self.clock.randomness();
         loop {
-            let begin = self.clock.now() + rotation.silence(&mut randomness);
+            // A generator a draw: one that stays would tell, to who sees its state, how long silences and
+            // lives have been.
+            let begin = self.clock.now() + rotation.silence(&mut self.clock.randomness());
             self.shared.change(|seen| (seen.state, seen.session) = (State::Silent, None));
             tokio::select! {
                 biased;
@@ -106,11 +129,13 @@ impl Worker {
             let id = session.id();
             self.shared
                 .change(|seen| (seen.state, seen.session) = (State::Bootstrapping, Some(id)));
-            let end = self.clock.now() + rotation.life(&mut randomness);
+            let life = rotation.life(&mut self.clock.randomness());
+            let end = (!self.scope.is_batch()).then(|| self.clock.now() + life);
+            self.take_schema();
             // What was counted in the silence, or in the session before, is not this one's. Without
             // rotation, what a host counts right after the start is not lost.
             self.registry.reset();
-            if let Ended::Stopped(stop) = self.live(session, Some(end), stop).await {
+            if let Ended::Stopped(stop) = self.live(session, end, stop).await {
                 return stop;
             }
         }
@@ -133,18 +158,27 @@ impl Worker {
 
 impl Shared {
     pub(crate) fn new(state: State, session: Option<SessionId>) -> Self {
-        Self(Mutex::new(Seen { state, statistics: Statistics::default(), session }))
+        let seen = Seen { state, statistics: Statistics::default(), session };
+        Self { seen: Mutex::new(seen), schema: Mutex::new(None) }
     }
 
     pub(crate) fn seen(&self) -> Seen {
-        *self.lock()
+        *lock(&self.seen)
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Seen)) {
-        change(&mut self.lock());
+        change(&mut lock(&self.seen));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps a schema for the next session; the latest is what counts.
+    pub(crate) fn keep_schema(&self, schema: Schema) {
+        *lock(&self.schema) = Some(schema);
     }
 }
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

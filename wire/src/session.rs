@@ -3,7 +3,7 @@
 //! The ID is a hash of the public key, so nobody can report under it without the private key and
 //! nobody can guess it.
 
-use std::fmt;
+use std::{fmt, hint::black_box};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
@@ -12,8 +12,13 @@ use uuid::Uuid;
 /// Keeps a session's hash apart from every other hash of the same bytes.
 const ID_DOMAIN: &[u8] = b"undertone session 1\0";
 
+/// More stack than Ed25519 and SHA-512 take, in bytes, also without optimisation.
+const STACK: usize = 32 * 1_024;
+
 /// A session's private key. Wiped from memory when dropped; neither shown nor serialised.
-pub struct SessionKey(SigningKey);
+///
+/// It stands in one place, however often this is moved.
+pub struct SessionKey(Box<SigningKey>);
 
 /// A session's public key, as it stands in a parcel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,7 +32,7 @@ pub struct SessionId(Uuid);
 impl SessionKey {
     /// The key pair of a 32-byte seed, which must come from a cryptographic generator.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self(without_traces(|| Box::new(SigningKey::from_bytes(seed))))
     }
 
     /// The public half.
@@ -42,8 +47,24 @@ impl SessionKey {
 
     /// Signs what a parcel says (RFC 8032).
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        without_traces(|| self.0.sign(message).to_bytes())
     }
+}
+
+/// Does what leaves copies of a key on the stack (as SHA-512 does of all that it reads), and overwrites them.
+fn without_traces<T>(work: impl FnOnce() -> T) -> T {
+    #[inline(never)]
+    fn apart<T>(work: impl FnOnce() -> T) -> T {
+        work()
+    }
+    #[inline(never)]
+    fn overwrite() {
+        black_box(&mut [0_u8; STACK]);
+    }
+    let done = apart(work);
+    // Its frame begins where the one before began.
+    overwrite();
+    done
 }
 
 impl fmt::Debug for SessionKey {

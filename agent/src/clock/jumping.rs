@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::Notify;
 
 use super::{Held, Hold, Moment, Randomness, Sleep, Source};
@@ -76,6 +76,10 @@ impl Source for Jumping {
 
     fn randomness(&self) -> Randomness {
         Randomness::from_rng(&mut self.0.lock().seeds)
+    }
+
+    fn fill_secret(&self, secret: &mut [u8; 32]) {
+        self.randomness().fill_bytes(secret);
     }
 
     fn hold(&self) -> Option<Hold> {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 
 use super::{Held, Hold, Moment, Randomness, Sleep, Source};
@@ -95,6 +95,10 @@ impl Source for Simulated {
         let mut state = self.0.lock();
         state.generators += 1;
         Randomness::seed_from_u64(state.seed.wrapping_mul(1_000).wrapping_add(state.generators))
+    }
+
+    fn fill_secret(&self, secret: &mut [u8; 32]) {
+        self.randomness().fill_bytes(secret);
     }
 
     fn hold(&self) -> Option<Hold> {

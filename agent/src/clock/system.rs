@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use rand::{SeedableRng, rngs::SysRng};
+use rand::{Rng, SeedableRng, TryRng, rngs::SysRng};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::{Hold, Moment, Randomness, Sleep, Source};
@@ -29,6 +29,13 @@ impl Source for System {
 
     fn randomness(&self) -> Randomness {
         Randomness::try_from_rng(&mut SysRng).unwrap_or_else(|_| rand::make_rng())
+    }
+
+    fn fill_secret(&self, secret: &mut [u8; 32]) {
+        if SysRng.try_fill_bytes(secret).is_err() {
+            // As above: a host must not panic.
+            self.randomness().fill_bytes(secret);
+        }
     }
 
     fn hold(&self) -> Option<Hold> {

@@ -4,6 +4,7 @@
 
 mod address;
 mod behind_c_tor;
+mod circuits;
 mod containers;
 mod counting;
 mod databases;
@@ -12,11 +13,13 @@ mod fixtures;
 mod host;
 mod https;
 mod instruments;
+mod memory;
 mod noninterference;
 mod outage;
 mod page;
 mod refused;
 mod restart;
+mod sessions;
 mod shared_folder;
 mod socks;
 mod standalone;
