@@ -74,7 +74,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?;
+    // It reports to its owner, hence in the profile `fleet` and with all digits.
+    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?.exact();
     if arguments.schema {
         print!("{}", schema.to_toml());
         return Ok(());

@@ -134,11 +134,14 @@ mod tests {
     use super::*;
     use crate::{gate::Gate, snapshot::Sample};
 
+    /// So that every count can be found again.
+    const EXACT: &str = "digits = \"all\"\nlinkable = true\n";
+
     fn gate(counters: usize) -> Gate {
         let mut schema = "namespace = \"app\"\n".to_owned();
         for number in 0..counters {
             schema += &format!(
-                "[[measurement]]\nname = \"n{}\"\nkind = \"counter\"\ndescription = \"A counter.\"\n",
+                "[[measurement]]\nname = \"n{}\"\nkind = \"counter\"\ndescription = \"A counter.\"\n{EXACT}",
                 scrambled(number)
             );
         }

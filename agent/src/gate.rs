@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use undertone_wire::{
     FieldValue, Point,
     reading::Reading,
-    schema::{Refusal, Schema},
+    schema::{Precision, Refusal, Schema},
 };
 
 use crate::snapshot::{Sample, Series};
@@ -16,11 +16,13 @@ use crate::snapshot::{Sample, Series};
 /// The most names that refusals are counted under; more are counted together.
 const REFUSED_NAMES_LIMIT: usize = 64;
 
-/// A reading that the schema declares, as coarse as the schema wants it.
+/// A reading that the schema declares. It says a gauge's bucket and values within their range; it is
+/// rounded where it becomes a point, for intervals may be merged before.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Declared {
     series: Series,
     reading: Reading,
+    precision: Precision,
 }
 
 /// A point from elsewhere that an open schema takes.
@@ -47,7 +49,9 @@ impl Gate {
     /// The sample as it may leave; `None` if it may not.
     pub(crate) fn pass(&mut self, sample: Sample) -> Option<Declared> {
         match self.check(&sample) {
-            Ok(reading) => Some(Declared { series: sample.series, reading }),
+            Ok((reading, precision)) => {
+                Some(Declared { series: sample.series, reading, precision })
+            }
             Err(refusal) => {
                 self.count(sample.series.measurement, refusal);
                 None
@@ -73,7 +77,7 @@ impl Gate {
         &self.refused
     }
 
-    fn check(&self, sample: &Sample) -> Result<Reading, Refusal> {
+    fn check(&self, sample: &Sample) -> Result<(Reading, Precision), Refusal> {
         let Series { measurement, tags } = &sample.series;
         let declaration = self.schema.declared(measurement, tags)?;
         if sample.reading.kind() != declaration.kind {
@@ -81,7 +85,7 @@ impl Gate {
         }
         match sample.reading {
             Reading::GaugeFloat(value) if !value.is_finite() => Err(Refusal::Fields),
-            ref reading => Ok(declaration.coarsen(reading)),
+            ref reading => Ok((declaration.coarsen(reading), declaration.precision())),
         }
     }
 
@@ -113,12 +117,12 @@ impl Declared {
         self.reading.absorb(&later.reading);
     }
 
-    /// The point that stands in a parcel, measured `intervals` before sealing.
+    /// The point that stands in a parcel, measured `intervals` before sealing; rounded (invariant P11).
     pub(crate) fn point(&self, intervals: u32) -> Point {
         Point {
             measurement: self.series.measurement.clone(),
             tags: self.series.tags.clone(),
-            fields: self.reading.fields(),
+            fields: self.precision.round(&self.reading).fields(),
             timestamp: Some(intervals.into()),
         }
     }
@@ -186,6 +190,20 @@ mod tests {
         let declared =
             gate().pass(sample("app.open.gauge", &[], Reading::GaugeInteger(4))).unwrap();
         assert_eq!(declared.reading, Reading::GaugeInteger(1));
+    }
+
+    #[test]
+    fn p11_merged_intervals_are_rounded_once_and_as_the_proxy_wants_them() {
+        let mut gate = gate();
+        let ok = [("outcome", "ok")];
+        let mut merged =
+            gate.pass(sample("app.requests.count", &ok, Reading::counter(1_049, 1_049))).unwrap();
+        let later = gate.pass(sample("app.requests.count", &ok, Reading::counter(2_098, 1_049)));
+        merged.absorb(&later.unwrap());
+        let point = merged.point(0);
+        // Rounded before, they would have been two thousand.
+        assert_eq!(point.fields["delta"], FieldValue::Integer(2_100));
+        assert_eq!(gate.schema.read(&point), Ok(Reading::counter(2_100, 2_100)));
     }
 
     #[test]

@@ -185,6 +185,8 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::TagValue => "tag_value",
         Refusal::Fields => "fields",
         Refusal::Bucket => "bucket",
+        Refusal::Range => "range",
+        Refusal::Digits => "digits",
         Refusal::Time => "time",
         _ => "measurement",
     }

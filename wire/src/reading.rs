@@ -3,6 +3,7 @@
 //! A histogram travels as count, sum, extremes and sparse buckets, so that intervals can be merged;
 //! percentiles are computed where it is written to a database.
 
+mod coarse;
 mod distribution;
 
 use std::collections::BTreeMap;

@@ -5,12 +5,21 @@
 //! carry what its author didn't write down. Interval and names are the schema's, not the wire's.
 
 mod declared;
+mod difference;
+pub(crate) mod digits;
+mod measurement;
+mod names;
+mod page;
 mod text;
+mod version;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{FieldValue, Point, reading::Reading};
 
+pub use difference::{Change, Direction};
+pub use digits::Digits;
+pub use measurement::{COARSE_BUCKETS, Measurement, Precision};
 pub use text::SchemaError;
 
 /// The interval of a schema that names none: one minute.
@@ -26,21 +35,6 @@ pub struct Schema {
     interval: Duration,
     open: bool,
     measurements: BTreeMap<String, Measurement>,
-}
-
-/// One measurement: a kind of instrument with a name and the tags it may carry.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measurement {
-    /// The name inside the namespace.
-    pub name: String,
-    /// Which instrument it comes from, hence its fields.
-    pub kind: Kind,
-    /// What a user is told that it is.
-    pub description: String,
-    /// Each tag with the values it may have. A point carries all of them.
-    pub tags: BTreeMap<String, Vec<String>>,
-    /// For a gauge: only these values leave, ascending; empty: every value does.
-    pub buckets: Vec<f64>,
 }
 
 /// The instruments of go-metrics, whose export names they keep.
@@ -81,12 +75,35 @@ pub enum Refusal {
     /// A gauge has a value between its buckets.
     #[error("value not one of the buckets")]
     Bucket,
+    /// A value is outside of the range.
+    #[error("value out of range")]
+    Range,
+    /// A number has more significant digits than are allowed.
+    #[error("number not rounded")]
+    Digits,
     /// A point from elsewhere has no time, or one outside what is taken.
     #[error("no time, or one too far from now")]
     Time,
 }
 
 impl Kind {
+    /// How it is called in a schema file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::GaugeInteger => "gauge-integer",
+            Self::GaugeFloat => "gauge-float",
+            Self::Meter => "meter",
+            Self::Histogram => "histogram",
+            Self::Timer => "timer",
+        }
+    }
+
+    /// Whether it is one of the two gauges.
+    pub fn is_gauge(self) -> bool {
+        matches!(self, Self::GaugeInteger | Self::GaugeFloat)
+    }
+
     /// What the measurement's name in the database ends in.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -103,14 +120,15 @@ impl Schema {
     /// A schema of `namespace`, checked.
     ///
     /// # Errors
-    /// [`SchemaError`] if a name has other characters than `a-z0-9_` (and dots between), is
-    /// declared twice, or a list is empty where it must not be.
+    /// [`SchemaError`] if a name has other characters than `a-z0-9_` (and dots between), carries identity,
+    /// or is declared twice; if a list is empty where it must not be; if something is finer than it may be
+    /// without being linkable.
     pub fn new(
         namespace: &str,
         interval: Duration,
         measurements: impl IntoIterator<Item = Measurement>,
     ) -> Result<Self, SchemaError> {
-        text::check_name("namespace", namespace)?;
+        names::check_name("namespace", namespace)?;
         text::check_interval(interval)?;
         let mut schema = Self {
             namespace: namespace.to_owned(),
@@ -119,7 +137,7 @@ impl Schema {
             measurements: BTreeMap::new(),
         };
         for measurement in measurements {
-            text::check_measurement(&measurement)?;
+            measurement.check()?;
             let name = schema.full_name(&measurement.name, measurement.kind);
             if schema.measurements.insert(name, measurement).is_some() {
                 return Err(SchemaError::new("name", "declared twice"));
@@ -162,6 +180,25 @@ impl Schema {
         Ok(self)
     }
 
+    /// The same schema with all digits of every number, for machines of one's own: everything in it is
+    /// linkable then, but gauges keep their buckets. Agent and proxy must hold the same.
+    #[must_use]
+    pub fn exact(mut self) -> Self {
+        for measurement in self.measurements.values_mut() {
+            if measurement.buckets.is_empty() {
+                measurement.digits = Digits::All;
+                measurement.linkable = true;
+            }
+        }
+        self
+    }
+
+    /// The measurements that are so fine that a machine might be recognized by them, with their names in
+    /// the database. Whoever is asked for consent must be told.
+    pub fn linkable(&self) -> impl Iterator<Item = (&str, &Measurement)> {
+        self.measurements().filter(|(_, measurement)| measurement.linkable)
+    }
+
     /// The measurements with their names in the database, in the order of those.
     pub fn measurements(&self) -> impl Iterator<Item = (&str, &Measurement)> {
         self.measurements.iter().map(|(name, measurement)| (name.as_str(), measurement))
@@ -201,7 +238,7 @@ impl Schema {
         if !self.open || self.measurements.contains_key(&point.measurement) {
             return Err(Refusal::Measurement);
         }
-        if point.tags.keys().any(|key| key == SESSION_TAG || text::is_reserved(key)) {
+        if point.tags.keys().any(|key| key == SESSION_TAG || names::is_reserved(key)) {
             return Err(Refusal::Tag);
         }
         let travels = |value: &FieldValue| !matches!(value, FieldValue::String(_));
@@ -219,47 +256,8 @@ impl Schema {
         let measurement = self.declared(&point.measurement, &point.tags)?;
         let reading =
             Reading::from_fields(measurement.kind, &point.fields).ok_or(Refusal::Fields)?;
-        if measurement.coarsen(&reading) != reading {
-            return Err(Refusal::Bucket);
-        }
+        measurement.check_coarseness(&reading)?;
         Ok(reading)
-    }
-}
-
-impl Measurement {
-    /// Whether `tags` are exactly the declared ones, each with an allowed value.
-    fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
-        if tags.len() != self.tags.len() {
-            return Err(Refusal::Tag);
-        }
-        for (key, value) in tags {
-            let allowed = self.tags.get(key).ok_or(Refusal::Tag)?;
-            if !allowed.contains(value) {
-                return Err(Refusal::TagValue);
-            }
-        }
-        Ok(())
-    }
-
-    /// The reading that leaves instead of `reading`: a gauge becomes the highest bucket that isn't
-    /// above it, or the lowest of all; everything else stays as it is.
-    #[must_use]
-    pub fn coarsen(&self, reading: &Reading) -> Reading {
-        match reading {
-            // Buckets of a gauge of integers are whole numbers that a float holds exactly.
-            Reading::GaugeInteger(value) => {
-                Reading::GaugeInteger(self.bucket(*value as f64).map_or(*value, |b| b as i64))
-            }
-            Reading::GaugeFloat(value) => {
-                Reading::GaugeFloat(self.bucket(*value).unwrap_or(*value))
-            }
-            other => other.clone(),
-        }
-    }
-
-    fn bucket(&self, value: f64) -> Option<f64> {
-        let not_above = self.buckets.partition_point(|bucket| *bucket <= value);
-        self.buckets.get(not_above.saturating_sub(1)).copied()
     }
 }
 

@@ -43,13 +43,54 @@ pub struct InstrumentDeclaration {
     /// For gauges: the boundaries, ascending, that a value is coarsened to before it leaves. Empty if none were declared.
     /// The instrument itself keeps the exact value.
     pub buckets: &'static [f64],
+    /// How many significant digits of its numbers leave.
+    pub digits: Digits,
+    /// The least and the greatest value, if values outside are to leave as these.
+    pub range: Option<[f64; 2]>,
+    /// Whether it may be so fine that a machine could be recognized by it; users are shown this word.
+    pub linkable: bool,
 }
+
+/// How many significant digits of a number leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Digits {
+    /// So many, from 1 to [`Digits::LIMIT`]; the number is rounded to them.
+    Rounded(u8),
+    /// The number as it is.
+    All,
+}
+
+impl Digits {
+    /// The most that numbers are rounded to: more are not all different in 64 bits.
+    pub const LIMIT: u8 = 15;
+}
+
+/// Two significant digits.
+impl Default for Digits {
+    fn default() -> Self {
+        COARSE
+    }
+}
+
+/// What needs no `linkable`: so many digits, and so many buckets of a gauge.
+const COARSE: Digits = Digits::Rounded(2);
+const COARSE_BUCKETS: usize = 8;
 
 impl InstrumentDeclaration {
     /// Declares an instrument of type `I`, with the label and unit that the type implies.
     #[must_use]
     pub const fn of<I: Instrument>(name: &'static str, description: &'static str) -> Self {
-        Self { name, kind: I::KIND, description, unit: I::UNIT, label: I::LABEL, buckets: &[] }
+        Self {
+            name,
+            kind: I::KIND,
+            description,
+            unit: I::UNIT,
+            label: I::LABEL,
+            buckets: &[],
+            digits: COARSE,
+            range: None,
+            linkable: false,
+        }
     }
 
     /// With these boundaries.
@@ -64,11 +105,71 @@ impl InstrumentDeclaration {
         Self { unit: Some(unit), ..self }
     }
 
+    /// With so many digits.
+    #[must_use]
+    pub const fn with_digits(self, digits: Digits) -> Self {
+        Self { digits, ..self }
+    }
+
+    /// With this least and this greatest value.
+    #[must_use]
+    pub const fn with_range(self, least: f64, greatest: f64) -> Self {
+        Self { range: Some([least, greatest]), ..self }
+    }
+
+    /// As one that a machine could be recognized by.
+    #[must_use]
+    pub const fn linkable(self) -> Self {
+        Self { linkable: true, ..self }
+    }
+
+    /// Whether it is so fine that it must be declared `linkable`: more than two digits, or a gauge that has more than
+    /// eight buckets or none.
+    #[must_use]
+    pub const fn is_fine(&self) -> bool {
+        let is_gauge = matches!(self.kind, Kind::GaugeInteger | Kind::GaugeFloat);
+        let buckets = self.buckets.len();
+        if is_gauge {
+            buckets == 0 || buckets > COARSE_BUCKETS
+        } else {
+            !matches!(self.digits, Digits::Rounded(0..=2))
+        }
+    }
+
     /// Checks at compile time what the types can't; panics there.
     #[doc(hidden)]
     #[must_use]
     pub const fn checked(self) -> Self {
         assert!(!self.description.is_empty(), "the doc comment of an instrument is empty");
+        assert!(
+            !matches!(self.kind, Kind::Timer)
+                || matches!(self.unit, Some(unit) if equal(unit.as_bytes(), b"ns")),
+            "a timer's values are nanoseconds: it has no other `unit`"
+        );
+        assert!(
+            matches!(self.digits, Digits::All | Digits::Rounded(1..=Digits::LIMIT)),
+            "`digits` are 1 to 15, or `all`"
+        );
+        if let Some([least, greatest]) = self.range {
+            assert!(
+                !matches!(self.kind, Kind::Counter | Kind::Meter),
+                "counters and meters have no `range`: only single values do"
+            );
+            assert!(
+                self.buckets.is_empty(),
+                "`buckets` say already what leaves: leave out `range`"
+            );
+            assert!(least < greatest, "`range` is [least, greatest]");
+        }
+        assert!(
+            self.linkable || !self.is_fine(),
+            "more than 2 digits, and a gauge with more than 8 buckets or none, need `linkable`: \
+             a machine can be recognized by such numbers, and users are shown that word"
+        );
+        assert!(
+            !self.linkable || self.is_fine(),
+            "nothing here is finer than 2 digits or 8 buckets: leave out `linkable`, for it warns users"
+        );
         let is_gauge = matches!(self.kind, Kind::GaugeInteger | Kind::GaugeFloat);
         assert!(is_gauge || self.buckets.is_empty(), "only a gauge has `buckets`");
         let mut buckets = self.buckets;

@@ -24,7 +24,9 @@ mod registry;
 mod timer;
 
 pub use counter::Counter;
-pub use declaration::{Declaration, InstrumentDeclaration, Instruments, Kind, LabelDeclaration};
+pub use declaration::{
+    Declaration, Digits, InstrumentDeclaration, Instruments, Kind, LabelDeclaration,
+};
 pub use distribution::Distribution;
 pub use gauge::{Gauge, GaugeValue};
 pub use histogram::Histogram;

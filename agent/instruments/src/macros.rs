@@ -67,7 +67,15 @@ macro_rules! label {
 ///
 /// After the struct's name stands the namespace. Each field is one of `Counter`, `Gauge<i64>`, `Gauge<f64>`, `Meter`,
 /// `Histogram` and `Timer`, which need not be imported, with a [`Label`](crate::Label) as last parameter if it is to be
-/// split by one. In braces may follow `buckets: […]` for gauges, and `unit: "…"`.
+/// split by one. In braces may follow
+///
+/// - `buckets: [0, 1, 10]` for a gauge: the values that it may leave as, at most eight;
+/// - `digits: 1` to which numbers are rounded, 2 if nothing is said, or `digits: all`;
+/// - `range: [0, 100]` for the values of a gauge, histogram or timer (there in nanoseconds): what lies outside leaves
+///   as the nearer of these;
+/// - `unit: "bytes"`, for users to read;
+/// - `linkable`, where numbers are so fine that a machine could be recognized by them, which users are told: for more
+///   than 2 digits, or a gauge with more than 8 buckets or without any. There it must stand, and nowhere else.
 ///
 /// The struct is `Clone` and implements [`Instruments`](crate::Instruments); its `DECLARATION` is a constant.
 ///
@@ -106,6 +114,26 @@ macro_rules! label {
 /// # Ok::<(), undertone_instruments::RegisterError>(())
 /// ```
 ///
+/// What a machine could be recognized by needs the word for it:
+///
+/// ```compile_fail
+/// undertone_instruments::instruments! {
+///     pub struct Metrics in "fileserver" {
+///         /// Load.
+///         load: Gauge<f64>,
+///     }
+/// }
+/// ```
+///
+/// ```
+/// undertone_instruments::instruments! {
+///     pub struct Metrics in "fileserver" {
+///         /// Load.
+///         load: Gauge<f64> { linkable },
+///     }
+/// }
+/// ```
+///
 /// An instrument without a doc comment isn't accepted, since that is what users are shown:
 ///
 /// ```compile_fail
@@ -134,7 +162,7 @@ macro_rules! instruments {
             $(
                 $(#[doc = $description:literal])*
                 $name:ident : $Instrument:ident $(< $($parameter:ty),+ $(,)? >)?
-                    $({ $($option:ident : $value:tt),* $(,)? })?
+                    $({ $($option:ident $(: $value:tt)?),* $(,)? })?
             ),* $(,)?
         }
     ) => {
@@ -161,7 +189,7 @@ macro_rules! instruments {
                                 $crate::__description!($name $($description)*),
                             );
                         $($(
-                            let declaration = $crate::__instrument_option!(declaration, $option, $value);
+                            let declaration = $crate::__instrument_option!(declaration, $option $(, $value)?);
                         )*)?
                         declaration.checked()
                     }),*];
@@ -218,11 +246,26 @@ macro_rules! __instrument_option {
     ($declaration:ident, unit, $unit:literal) => {
         $declaration.with_unit($unit)
     };
-    ($declaration:ident, $option:ident, $value:tt) => {
+    ($declaration:ident, digits, all) => {
+        $declaration.with_digits($crate::Digits::All)
+    };
+    ($declaration:ident, digits, $digits:literal) => {
+        $declaration.with_digits($crate::Digits::Rounded($digits))
+    };
+    ($declaration:ident, range, [$least:expr, $greatest:expr $(,)?]) => {{
+        #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_precision_loss)]
+        const RANGE: [f64; 2] = [$least as f64, $greatest as f64];
+        $declaration.with_range(RANGE[0], RANGE[1])
+    }};
+    ($declaration:ident, linkable) => {
+        $declaration.linkable()
+    };
+    ($declaration:ident, $option:ident $(, $value:tt)?) => {
         ::core::compile_error!(::core::concat!(
             "`",
             ::core::stringify!($option),
-            "` isn't an option of instruments; there are `buckets: [0, 1, 10]` and `unit: \"bytes\"`"
+            "` isn't an option of instruments; there are `buckets: [0, 1, 10]`, `digits: 1`, `range: [0, 100]`, \
+             `unit: \"bytes\"` and `linkable`"
         ))
     };
 }

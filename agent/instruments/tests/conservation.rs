@@ -113,7 +113,7 @@ instruments! {
         /// Up by three, down by one.
         up_and_down: Counter,
         /// Turns under way.
-        open: Gauge<i64>,
+        open: Gauge<i64> { linkable },
         /// Turns, by outcome.
         events: Meter<Outcome>,
         /// Always five nanoseconds.

@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use undertone_instruments::{
-    Counter, Histogram, InstrumentDeclaration, Instruments, Kind, Label, LabelDeclaration, Rates,
-    Reading, Registry, Value,
+    Counter, Digits, Histogram, InstrumentDeclaration, Instruments, Kind, Label, LabelDeclaration,
+    Rates, Reading, Registry, Value,
 };
 
 /// The macros as another crate offers them that its users depend on alone.
@@ -36,9 +36,9 @@ reexporting::instruments! {
         /// Requests.
         requests: Meter,
         /// Sizes of files.
-        sizes: Histogram { unit: "bytes" },
+        sizes: Histogram { unit: "bytes", range: [0, 1_000_000], digits: 1 },
         /// Time to answer, by outcome.
-        latency: Timer<Outcome>,
+        latency: Timer<Outcome> { digits: all, linkable },
     }
 }
 
@@ -57,6 +57,9 @@ fn the_declaration_says_what_the_source_says() {
         unit: None,
         label: None,
         buckets: &[],
+        digits: Digits::Rounded(2),
+        range: None,
+        linkable: false,
     };
     let outcome = LabelDeclaration { key: "outcome", values: &["ok", "failed"] };
     let expected = [
@@ -87,6 +90,8 @@ fn the_declaration_says_what_the_source_says() {
             kind: Kind::Histogram,
             description: "Sizes of files.",
             unit: Some("bytes"),
+            digits: Digits::Rounded(1),
+            range: Some([0.0, 1_000_000.0]),
             ..none
         },
         InstrumentDeclaration {
@@ -95,6 +100,8 @@ fn the_declaration_says_what_the_source_says() {
             description: "Time to answer, by outcome.",
             unit: Some("ns"),
             label: Some(outcome),
+            digits: Digits::All,
+            linkable: true,
             ..none
         },
     ];

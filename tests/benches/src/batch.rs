@@ -12,16 +12,22 @@ interval_seconds = 60
 name = "connections"
 kind = "counter"
 description = "Connections accepted."
+digits = "all"
+linkable = true
 
 [[measurement]]
 name = "egress"
 kind = "meter"
 description = "Bytes sent."
+digits = "all"
+linkable = true
 
 [[measurement]]
 name = "latency"
 kind = "timer"
 description = "Time to answer, by outcome."
+digits = "all"
+linkable = true
 
 [measurement.tags]
 outcome = ["ok", "not_found"]
@@ -30,11 +36,14 @@ outcome = ["ok", "not_found"]
 name = "open"
 kind = "gauge-integer"
 description = "Files being sent now."
+linkable = true
 
 [[measurement]]
 name = "size"
 kind = "histogram"
 description = "Sizes of the files that were sent."
+digits = "all"
+linkable = true
 "#;
 
 const INTERVALS: i64 = 4;

@@ -57,7 +57,7 @@ fn main() -> Result<()> {
     let began = Instant::now();
     let arguments = Arguments::parse();
     // In a fleet a batch is sealed only if something was read.
-    let schema = Schema::try_from(Metrics::DECLARATION)?.every(Duration::from_secs(1))?;
+    let schema = Schema::try_from(Metrics::DECLARATION)?.every(Duration::from_secs(1))?.exact();
     if arguments.schema {
         print!("{}", schema.to_toml());
         return Ok(());

@@ -207,7 +207,7 @@ fn start(arguments: &Arguments) -> Result<(Agent, Metrics)> {
 }
 
 fn schema() -> Result<Schema> {
-    Ok(Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?)
+    Ok(Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?.exact())
 }
 
 #[expect(clippy::expect_used, reason = "as programs do it: it must not panic because of the agent")]

@@ -37,7 +37,7 @@ undertone::instruments! {
         /// Things that are open.
         open: Gauge<i64> { buckets: [0, 1, 2, 5, 10] },
         /// How loaded it is.
-        load: Gauge<f64>,
+        load: Gauge<f64> { linkable },
         /// What happened.
         marks: Meter,
         /// How large things are.
@@ -45,7 +45,7 @@ undertone::instruments! {
         /// How long things took.
         latency: Timer<Outcome>,
         /// Which reading of the instruments this is, from 0. Read last: it ends a reading.
-        reading: Gauge<i64>,
+        reading: Gauge<i64> { linkable },
     }
 }
 
@@ -84,7 +84,7 @@ const GLANCE: Duration = Duration::from_millis(10);
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?;
+    let schema = Schema::try_from(Metrics::DECLARATION)?.every(INTERVAL)?.exact();
     if arguments.schema {
         print!("{}", schema.to_toml());
         return Ok(());

@@ -47,25 +47,33 @@ pub(super) fn read_buckets(fields: &mut Fields, delta: i64) -> Option<Distributi
     (total == count && agrees(&distribution)).then_some(distribution)
 }
 
-/// Whether extremes and sum are possible for these buckets, of which there is at least one. They
-/// hold at most as many values as an `i64` can count, so nothing here overflows.
+/// Whether extremes and sum are possible for these buckets, of which there is at least one.
 fn agrees(distribution: &Distribution) -> bool {
     let Distribution { sum, min, max, buckets, .. } = distribution;
     let (Some((first, _)), Some((last, _))) = (buckets.first(), buckets.last()) else {
         return false;
     };
-    let (mut least, mut most) = (0_i128, 0_i128);
-    for (index, count) in buckets {
-        let (lower, upper) = buckets::bounds(*index);
-        least += i128::from(lower.max(*min)) * i128::from(*count);
-        most += i128::from(upper.min(*max)) * i128::from(*count);
-    }
-    // A sum that an `i64` can't hold travels as its nearest end.
-    let possible = least.min(i64::MAX.into())..=most.max(i64::MIN.into());
+    let (low, high) = possible_sums(distribution);
     min <= max
         && buckets::index(*min) == *first
         && buckets::index(*max) == *last
-        && possible.contains(&i128::from(*sum))
+        && (low..=high).contains(sum)
+}
+
+/// The least and the greatest sum that buckets and extremes allow; one that an `i64` can't hold is its
+/// nearest end. They hold at most as many values as an `i64` can count, so nothing here overflows.
+pub(super) fn possible_sums(distribution: &Distribution) -> (i64, i64) {
+    let (mut least, mut most) = (0_i128, 0_i128);
+    for (index, count) in &distribution.buckets {
+        let (lower, upper) = buckets::bounds(*index);
+        least += i128::from(lower.max(distribution.min)) * i128::from(*count);
+        most += i128::from(upper.min(distribution.max)) * i128::from(*count);
+    }
+    let held = |sum: i128| {
+        let nearest = if sum < 0 { i64::MIN } else { i64::MAX };
+        i64::try_from(sum).unwrap_or(nearest)
+    };
+    (held(least), held(most))
 }
 
 /// What go-metrics' reporter writes of a histogram, and `sum`.

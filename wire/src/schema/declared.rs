@@ -23,8 +23,16 @@ impl From<&InstrumentDeclaration> for Measurement {
             name: instrument.name.to_owned(),
             kind: instrument.kind.into(),
             description: instrument.description.trim().to_owned(),
+            // A timer's follows from its kind.
+            unit: instrument
+                .unit
+                .filter(|_| instrument.kind != Instrument::Timer)
+                .map(str::to_owned),
             tags: labels.map(|label| (label.key.to_owned(), owned(label.values))).collect(),
             buckets: instrument.buckets.to_vec(),
+            digits: instrument.digits,
+            range: instrument.range,
+            linkable: instrument.linkable,
         }
     }
 }

@@ -1,20 +1,11 @@
-//! A schema as a TOML text, and the rules for the names in it.
+//! A schema as a TOML text: what is wrong in it is told with line and key.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
-use super::{DEFAULT_INTERVAL, Kind, Measurement, SESSION_TAG, Schema};
-
-/// Tags that InfluxDB has a meaning of its own for; line protocol can't carry them.
-const RESERVED_TAGS: [&str; 3] = ["time", "_field", "_measurement"];
-
-/// Below this, floating-point numbers hold every whole number exactly.
-const WHOLE_LIMIT: f64 = 9_007_199_254_740_992.0;
-
-/// The longest name, in characters.
-const NAME_LIMIT: usize = 64;
+use super::{DEFAULT_INTERVAL, Digits, Kind, Measurement, Schema};
 
 /// What is wrong with a schema, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,16 +53,32 @@ struct RawSchema {
     measurements: Vec<Spanned<RawMeasurement>>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawMeasurement {
-    name: String,
+    name: Spanned<String>,
     kind: Kind,
-    description: String,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    tags: BTreeMap<String, Vec<String>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    buckets: Vec<f64>,
+    description: Spanned<String>,
+    unit: Option<Spanned<String>>,
+    tags: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+    buckets: Option<Spanned<Vec<f64>>>,
+    digits: Option<Spanned<RawDigits>>,
+    range: Option<Spanned<[f64; 2]>>,
+    linkable: Option<Spanned<bool>>,
+}
+
+/// A number, or `"all"`.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged, expecting = "digits are a number from 1 to 15, or \"all\"")]
+enum RawDigits {
+    Rounded(u8),
+    All(All),
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum All {
+    All,
 }
 
 #[derive(Serialize)]
@@ -81,7 +88,27 @@ struct WrittenSchema<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     open: bool,
     #[serde(rename = "measurement", skip_serializing_if = "Vec::is_empty")]
-    measurements: Vec<RawMeasurement>,
+    measurements: Vec<WrittenMeasurement<'a>>,
+}
+
+/// What isn't the default is written; tags last, since they are a table.
+#[derive(Serialize)]
+struct WrittenMeasurement<'a> {
+    name: &'a str,
+    kind: Kind,
+    description: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[f64]>::is_empty")]
+    buckets: &'a [f64],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digits: Option<RawDigits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    linkable: bool,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tags: &'a BTreeMap<String, Vec<String>>,
 }
 
 impl Schema {
@@ -109,12 +136,16 @@ impl Schema {
         schema.open = raw.open;
         for raw in raw.measurements {
             let at = raw.span().start;
-            let RawMeasurement { name, kind, description, tags, buckets } = raw.into_inner();
-            let measurement = Measurement { name, kind, description, tags, buckets };
-            check_measurement(&measurement).map_err(|error| error.at(text, at))?;
-            let full_name = schema.full_name(&measurement.name, kind);
+            let raw = raw.into_inner();
+            let place = |key: &str| raw.place_of(key).unwrap_or(at);
+            let measurement = Measurement::from(&raw);
+            measurement.check().map_err(|error| {
+                let at = place(&error.key);
+                error.at(text, at)
+            })?;
+            let full_name = schema.full_name(&measurement.name, measurement.kind);
             if schema.measurements.insert(full_name, measurement).is_some() {
-                return Err(SchemaError::new("name", "declared twice").at(text, at));
+                return Err(SchemaError::new("name", "declared twice").at(text, place("name")));
             }
         }
         Ok(schema)
@@ -126,27 +157,75 @@ impl Schema {
             namespace: &self.namespace,
             interval_seconds: self.interval.as_secs(),
             open: self.open,
-            measurements: self
-                .measurements
-                .values()
-                .cloned()
-                .map(|Measurement { name, kind, description, tags, buckets }| RawMeasurement {
-                    name,
-                    kind,
-                    description,
-                    tags,
-                    buckets,
-                })
-                .collect(),
+            measurements: self.measurements.values().map(WrittenMeasurement::from).collect(),
         };
         // Tables of strings, integers and lists: nothing that TOML can't express.
         toml::to_string(&written).unwrap_or_default()
     }
 }
 
-/// Whether a database has a meaning of its own for a tag.
-pub(super) fn is_reserved(tag: &str) -> bool {
-    RESERVED_TAGS.contains(&tag)
+impl RawMeasurement {
+    /// Where a key's value stands, if the key is there.
+    fn place_of(&self, key: &str) -> Option<usize> {
+        fn start<T>(value: &Option<Spanned<T>>) -> Option<usize> {
+            value.as_ref().map(|value| value.span().start)
+        }
+        match key {
+            "name" => Some(self.name.span().start),
+            "description" => Some(self.description.span().start),
+            "unit" => start(&self.unit),
+            "tags" => start(&self.tags),
+            "buckets" => start(&self.buckets),
+            "digits" => start(&self.digits),
+            "range" => start(&self.range),
+            "linkable" => start(&self.linkable),
+            _ => None,
+        }
+    }
+}
+
+impl From<&RawMeasurement> for Measurement {
+    fn from(raw: &RawMeasurement) -> Self {
+        fn value<T: Clone>(value: &Option<Spanned<T>>) -> Option<T> {
+            value.as_ref().map(|value| value.get_ref().clone())
+        }
+        Self {
+            name: raw.name.get_ref().clone(),
+            kind: raw.kind,
+            description: raw.description.get_ref().clone(),
+            unit: value(&raw.unit),
+            tags: value(&raw.tags).unwrap_or_default(),
+            buckets: value(&raw.buckets).unwrap_or_default(),
+            digits: match value(&raw.digits) {
+                Some(RawDigits::Rounded(digits)) => Digits::Rounded(digits),
+                Some(RawDigits::All(All::All)) => Digits::All,
+                None => Digits::default(),
+            },
+            range: value(&raw.range),
+            linkable: value(&raw.linkable).unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a Measurement> for WrittenMeasurement<'a> {
+    fn from(measurement: &'a Measurement) -> Self {
+        let digits = match measurement.digits {
+            digits if digits == Digits::default() => None,
+            Digits::Rounded(digits) => Some(RawDigits::Rounded(digits)),
+            Digits::All => Some(RawDigits::All(All::All)),
+        };
+        Self {
+            name: &measurement.name,
+            kind: measurement.kind,
+            description: &measurement.description,
+            unit: measurement.unit.as_deref(),
+            buckets: &measurement.buckets,
+            digits,
+            range: measurement.range,
+            linkable: measurement.linkable,
+            tags: &measurement.tags,
+        }
+    }
 }
 
 pub(super) fn check_interval(interval: Duration) -> Result<(), SchemaError> {
@@ -157,62 +236,6 @@ pub(super) fn check_interval(interval: Duration) -> Result<(), SchemaError> {
         ));
     }
     Ok(())
-}
-
-pub(super) fn check_measurement(measurement: &Measurement) -> Result<(), SchemaError> {
-    check_name("name", &measurement.name)?;
-    if measurement.description.trim().is_empty() {
-        return Err(SchemaError::new("description", "say what users should be told that this is"));
-    }
-    if !measurement.buckets.is_sorted_by(|a, b| a < b) {
-        return Err(SchemaError::new("buckets", "must ascend"));
-    }
-    let whole = |bucket: &f64| bucket.fract() == 0.0 && bucket.abs() < WHOLE_LIMIT;
-    match measurement.kind {
-        _ if measurement.buckets.is_empty() => {}
-        Kind::GaugeInteger if measurement.buckets.iter().all(whole) => {}
-        Kind::GaugeInteger => {
-            return Err(SchemaError::new("buckets", "must be whole, as the gauge's values are"));
-        }
-        Kind::GaugeFloat if measurement.buckets.iter().all(|bucket| bucket.is_finite()) => {}
-        _ => {
-            return Err(SchemaError::new("buckets", "only a gauge has buckets, of finite numbers"));
-        }
-    }
-    for (key, values) in &measurement.tags {
-        check_name("tags", key)?;
-        if key == SESSION_TAG {
-            return Err(SchemaError::new(
-                "tags",
-                "`session` is the tag that the ingest proxy writes",
-            ));
-        }
-        if is_reserved(key) {
-            return Err(SchemaError::new("tags", format!("InfluxDB refuses `{key}` as a tag")));
-        }
-        if values.is_empty() {
-            return Err(SchemaError::new("tags", format!("`{key}` needs at least one value")));
-        }
-        for value in values {
-            check_name("tags", value)?;
-        }
-    }
-    Ok(())
-}
-
-/// Names are `a-z0-9_`, in parts between dots: the same in every database, without any escaping.
-pub(super) fn check_name(key: &str, name: &str) -> Result<(), SchemaError> {
-    let well_formed = name.split('.').all(|part| {
-        !part.is_empty() && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-    });
-    if well_formed && name.len() <= NAME_LIMIT {
-        return Ok(());
-    }
-    let shown: String = name.chars().take(20).collect();
-    Err(SchemaError::new(
-        key,
-        format!("{shown:?} is no name: at most {NAME_LIMIT} of a-z, 0-9, _ and dots between them"),
-    ))
 }
 
 fn line_of(text: &str, offset: usize) -> usize {
@@ -230,9 +253,20 @@ interval_seconds = 10
 name = "latency"
 kind = "timer"
 description = "Time to answer."
+digits = "all"
+range = [0.0, 1000.0]
+linkable = true
 
 [measurement.tags]
 outcome = ["ok", "failed"]
+
+[[measurement]]
+name = "size"
+kind = "gauge-integer"
+description = "Size."
+unit = "bytes"
+buckets = [0.0, 1.0, 10.0]
+digits = 1
 "#;
 
     #[test]
@@ -246,16 +280,37 @@ outcome = ["ok", "failed"]
     fn errors_name_line_and_key() {
         for (from, to, line, key) in [
             ("fileserver", "File Server", 1, "namespace"),
-            ("= 10", "= 0", 2, "interval_seconds"),
-            ("= 10", "= \"ten\"", 2, ""),
+            ("= 10\n", "= 0\n", 2, "interval_seconds"),
+            ("= 10\n", "= \"ten\"\n", 2, ""),
             ("\"timer\"", "\"clock\"", 6, ""),
-            ("\"latency\"", "\"../etc\"", 4, "name"),
-            ("Time to answer.", " ", 4, "description"),
-            ("outcome =", "session =", 4, "tags"),
-            ("outcome =", "time =", 4, "tags"),
-            ("outcome =", "_field =", 4, "tags"),
-            ("\"failed\"", "\"a b\"", 4, "tags"),
+            ("\"latency\"", "\"../etc\"", 5, "name"),
+            ("\"latency\"", "\"host.latency\"", 5, "name"),
+            ("Time to answer.", " ", 7, "description"),
+            ("Time to answer.", "Time\\u001b[2J.", 7, "description"),
+            ("Time to answer.", "Time\u{202e}.", 7, "description"),
+            ("\"all\"", "\"some\"", 8, ""),
+            ("\"all\"", "16", 8, "digits"),
+            ("\"all\"", "2", 10, "linkable"),
+            ("linkable = true\n", "", 8, "digits"),
+            ("[0.0, 1000.0]", "[0, 0]", 9, "range"),
+            ("[0.0, 1000.0]", "[0, 0.5]", 9, "range"),
+            ("[0.0, 1000.0]", "[0]", 9, ""),
+            ("outcome =", "session =", 12, "tags"),
+            ("outcome =", "time =", 12, "tags"),
+            ("outcome =", "_field =", 12, "tags"),
+            ("outcome =", "user =", 12, "tags"),
+            ("\"failed\"", "\"a b\"", 12, "tags"),
+            ("\"ok\", \"failed\"", "", 12, "tags"),
+            ("\"failed\"", "\"10.1.2.3\"", 12, "tags"),
             ("kind =", "kin =", 6, ""),
+            ("\"bytes\"", "\"of a byte\"", 19, "unit"),
+            ("digits = \"all\"", "unit = \"s\"", 8, "unit"),
+            ("[0.0, 1.0, 10.0]", "[0, 2, 1]", 20, "buckets"),
+            ("[0.0, 1.0, 10.0]", "[0, 0.5]", 20, "buckets"),
+            ("[0.0, 1.0, 10.0]", "[0, 1, 2, 3, 4, 5, 6, 7, 8]", 20, "buckets"),
+            ("buckets = [0.0, 1.0, 10.0]\n", "", 15, "buckets"),
+            ("gauge-integer", "counter", 20, "buckets"),
+            ("digits = 1", "range = [0, 1]", 21, "range"),
         ] {
             let error = Schema::from_toml(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert_eq!((error.line, error.key.as_str()), (Some(line), key), "{to}: {error}");
@@ -266,6 +321,6 @@ outcome = ["ok", "failed"]
     fn a_name_is_declared_once() {
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[").unwrap()..]);
         let error = Schema::from_toml(&twice).unwrap_err();
-        assert_eq!((error.line, error.key.as_str()), (Some(11), "name"));
+        assert_eq!((error.line, error.key.as_str()), (Some(23), "name"));
     }
 }
