@@ -5,6 +5,7 @@
 //! [`Clock::simulated`] a day runs in a second, and a seed decides every draw.
 
 mod accelerated;
+mod jumping;
 #[cfg(test)]
 pub(crate) mod paused;
 mod simulated;
@@ -14,8 +15,9 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use rand::rngs::StdRng;
 
+use tokio::sync::Notify;
+
 pub use simulated::Hands;
-pub(crate) use simulated::Hold;
 
 /// A point in time: how long after the clock began.
 pub(crate) type Moment = Duration;
@@ -41,6 +43,26 @@ trait Source: Send + Sync {
     fn hold(&self) -> Option<Hold>;
 }
 
+/// Keeps simulated time still while it lives.
+pub(crate) struct Hold(Arc<dyn Held>);
+
+/// A clock that can be kept still.
+trait Held: Send + Sync {
+    fn release(&self);
+}
+
+impl Hold {
+    fn of(held: Arc<dyn Held>) -> Self {
+        Self(held)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
 impl Clock {
     /// Real time, and randomness of the operating system.
     pub fn system() -> Self {
@@ -61,6 +83,17 @@ impl Clock {
     pub fn simulated(seed: u64) -> (Self, Hands) {
         let (source, hands) = simulated::new(seed);
         (Self(Arc::new(source)), hands)
+    }
+
+    /// Time that jumps from one moment to the next until `end`, when `over` is notified. `passing` is told of
+    /// each moment before anything happens in it.
+    pub(crate) fn jumping(
+        seed: u64,
+        end: Duration,
+        over: Arc<Notify>,
+        passing: impl FnMut(Moment) + Send + 'static,
+    ) -> Self {
+        Self(Arc::new(jumping::new(seed, end, over, Box::new(passing))))
     }
 
     pub(crate) fn now(&self) -> Moment {

@@ -63,6 +63,7 @@ mod schedule;
 mod scope;
 mod session;
 mod shutdown;
+pub mod simulation;
 mod snapshot;
 mod spool;
 mod transport;

@@ -9,6 +9,7 @@ mod difference;
 pub(crate) mod digits;
 mod measurement;
 mod names;
+mod page;
 mod text;
 mod version;
 mod within;

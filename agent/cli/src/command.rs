@@ -14,6 +14,7 @@ use crate::{
     consent, doctor,
     permission::Silence,
     preview, reporter, run,
+    schema::{self, FileError, Format},
 };
 
 /// Reports on this machine through Tor to an ingest side of yours. Does nothing without consent.
@@ -32,6 +33,7 @@ Examples:
   undertone --config undertone.toml check              what it would do, and what it would cost
   undertone --config undertone.toml preview            what would go out now
   undertone --config undertone.toml doctor             what is in the way
+  undertone schema show fileserver.toml                what a program reports, for users to read
   undertone --config undertone.toml schema export > fleet.toml
   undertone-ingest-proxy schema add fleet.toml         on the machine of the proxy
   undertone --config undertone.toml run                until Ctrl-C
@@ -43,8 +45,8 @@ Signals, while it runs:
 
 Exit codes:
   0    done
-  1    it failed, or the doctor found something
-  2    the configuration or the command line is wrong
+  1    it failed, the doctor found something, or two schemas differ
+  2    the configuration, a schema or the command line is wrong
   3    nothing was done, for want of consent, or since DO_NOT_TRACK or UNDERTONE_OFF is set
   130  ended at once by a second signal";
 
@@ -79,7 +81,7 @@ enum Action {
     /// Whether this machine may report: show, ask, grant, deny
     #[command(subcommand)]
     Consent(ConsentAction),
-    /// What the proxy must admit
+    /// Schemas: what may be reported; check, show and compare them. Needs no consent, touches no network
     #[command(subcommand)]
     Schema(SchemaAction),
     /// About the configuration
@@ -102,6 +104,22 @@ Examples:
   undertone doctor --offline
 
 Exits with 1 if anything fails.";
+
+const SCHEMA_CHECK: &str = "\
+Examples:
+  undertone schema check fileserver.toml
+
+Exits with 2, naming line and key, if it is wrong.";
+const SCHEMA_SHOW: &str = "\
+Examples:
+  undertone schema show fileserver.toml
+  undertone schema show --html fileserver.toml > what-we-collect.html";
+const SCHEMA_DIFF: &str = "\
+Examples:
+  undertone schema diff fileserver-1.toml fileserver-2.toml
+
+Exits with 0 if they say the same, 1 if they differ, 2 if one of them is wrong. What is new or finer
+needs to be consented to again.";
 
 #[derive(Debug, Subcommand)]
 enum ConsentAction {
@@ -133,7 +151,33 @@ something could not be deleted.";
 
 #[derive(Debug, Subcommand)]
 enum SchemaAction {
-    /// Print the schema as TOML, for `undertone-ingest-proxy schema add`
+    /// Check a schema file; say its version, and what of it is linkable
+    #[command(after_help = SCHEMA_CHECK)]
+    Check {
+        /// The schema (TOML)
+        file: PathBuf,
+    },
+    /// Show a schema as a page that users can read, and that a vendor can publish
+    #[command(after_help = SCHEMA_SHOW)]
+    Show {
+        /// The schema (TOML)
+        file: PathBuf,
+        /// In Markdown, which it is anyway
+        #[arg(long)]
+        markdown: bool,
+        /// As one HTML file, for light and dark
+        #[arg(long, conflicts_with = "markdown")]
+        html: bool,
+    },
+    /// Tell what differs between two versions: what is new, finer, coarser, reworded or gone
+    #[command(after_help = SCHEMA_DIFF)]
+    Diff {
+        /// The schema as it was (TOML)
+        old: PathBuf,
+        /// The schema as it is now (TOML)
+        new: PathBuf,
+    },
+    /// Print this configuration's schema as TOML, for `undertone-ingest-proxy schema add`
     #[command(after_help = "Examples:\n  undertone schema export > fleet.toml")]
     Export,
 }
@@ -181,7 +225,7 @@ impl Command {
                 return Exit::Done;
             }
             let _ = writeln!(io::stderr(), "undertone: {error:#}");
-            if error.is::<ConfigError>() {
+            if error.is::<ConfigError>() || error.is::<FileError>() {
                 Exit::Configuration
             } else if error.is::<Silence>() {
                 Exit::Silent
@@ -212,6 +256,14 @@ impl Command {
                     ConsentAction::Deny => consent::deny,
                 };
                 return act(&config, &mut out);
+            }
+            Action::Schema(SchemaAction::Check { file }) => schema::check(&file, &mut out)?,
+            Action::Schema(SchemaAction::Show { file, html, .. }) => {
+                let format = if html { Format::Html } else { Format::Markdown };
+                schema::show(&file, format, &mut out)?;
+            }
+            Action::Schema(SchemaAction::Diff { old, new }) => {
+                return schema::diff(&old, &new, &mut out);
             }
             Action::Schema(SchemaAction::Export) => {
                 let config = Config::load(&path)?;

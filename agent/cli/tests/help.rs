@@ -41,7 +41,17 @@ fn is_snapshot(name: &str, text: &str) {
 fn help_is_as_it_was() {
     let mut all = String::new();
     help(&[], &mut all);
-    for command in ["run", "preview", "check", "doctor", "schema export", "config example"] {
+    for command in [
+        "run",
+        "preview",
+        "check",
+        "doctor",
+        "schema check",
+        "schema show",
+        "schema diff",
+        "schema export",
+        "config example",
+    ] {
         assert!(all.contains(&format!("$ undertone {command} --help")), "{command}");
     }
     is_snapshot("help.txt", &all);

@@ -11,15 +11,12 @@ use std::{
 use rand::{Rng, SeedableRng};
 use tokio::sync::oneshot;
 
-use super::{Moment, Randomness, Sleep, Source};
+use super::{Held, Hold, Moment, Randomness, Sleep, Source};
 
 pub(super) struct Simulated(Arc<Shared>);
 
 /// Moves the time of a simulated [`crate::Clock`].
 pub struct Hands(Arc<Shared>);
-
-/// Keeps time still while it lives.
-pub(crate) struct Hold(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -106,13 +103,13 @@ impl Source for Simulated {
 
     fn hold(&self) -> Option<Hold> {
         self.0.lock().holds += 1;
-        Some(Hold(Arc::clone(&self.0)))
+        Some(Hold::of(Arc::clone(&self.0) as Arc<dyn Held>))
     }
 }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.lock().holds -= 1;
-        self.0.changed.notify_all();
+impl Held for Shared {
+    fn release(&self) {
+        self.lock().holds -= 1;
+        self.changed.notify_all();
     }
 }

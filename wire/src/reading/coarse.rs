@@ -34,12 +34,10 @@ impl Reading {
         }
     }
 
-    /// With every number rounded to `digits`, and no value outside of the range for that.
+    /// With every number rounded to `digits`, and no value outside of the range for that. The sum of a
+    /// distribution becomes possible, even where merging has cut it off at 64 bits.
     #[must_use]
     pub(crate) fn rounded(&self, digits: Digits, range: Option<[f64; 2]>) -> Self {
-        if digits == Digits::All {
-            return self.clone();
-        }
         let nearest = |value| digits::integer(value, digits, Towards::Nearest);
         let whole =
             range.map_or([i64::MIN, i64::MAX], |[least, greatest]| [least as i64, greatest as i64]);
@@ -158,4 +156,137 @@ fn rounded_sum(sum: i64, digits: Digits, (low, high): (i64, i64)) -> i64 {
     ];
     let rounded = candidates.into_iter().find(|sum| possible.contains(sum));
     rounded.unwrap_or_else(|| low.midpoint(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use undertone_instruments::Histogram;
+
+    use super::*;
+    use crate::schema::{Kind, Measurement};
+
+    fn distribution(values: &[i64]) -> Distribution {
+        let histogram: Histogram = Histogram::default();
+        values.iter().for_each(|value| histogram.update(*value));
+        histogram.take()
+    }
+
+    /// Values of all sizes, repeated so often that their buckets' counts are rounded.
+    fn distributions() -> impl Strategy<Value = Distribution> {
+        let value = (any::<i64>(), 0_u32..64).prop_map(|(value, narrowing)| value >> narrowing);
+        let buckets = prop::collection::vec((value, 0_u32..63), 0..20);
+        buckets.prop_map(|values| {
+            let mut all = Distribution::default();
+            for (value, times) in values {
+                let mut one = distribution(&[value]);
+                let times = (i64::MAX as u64 / 128) >> times | 1;
+                one.count = times;
+                one.buckets.iter_mut().for_each(|bucket| bucket.1 = times);
+                let sum = i128::from(value) * i128::from(times);
+                one.sum = sum.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
+                all.merge(&one);
+            }
+            // Sums that were cut off are none that could have been.
+            if all.count > 0 {
+                let (low, high) = possible_sums(&all);
+                all.sum = all.sum.clamp(low, high);
+            }
+            all
+        })
+    }
+
+    fn rates() -> impl Strategy<Value = Rates> {
+        let rate = || (-1e9..1e9_f64, -12..12).prop_map(|(rate, power)| rate * 10_f64.powi(power));
+        (any::<i64>(), any::<i64>(), rate(), rate(), rate(), rate())
+            .prop_map(|(count, delta, m1, m5, m15, mean)| Rates { count, delta, m1, m5, m15, mean })
+    }
+
+    fn readings() -> impl Strategy<Value = Reading> {
+        prop_oneof![
+            (any::<i64>(), any::<i64>()).prop_map(|(count, delta)| Reading::counter(count, delta)),
+            any::<i64>().prop_map(Reading::GaugeInteger),
+            (-1e300..1e300_f64).prop_map(Reading::GaugeFloat),
+            rates().prop_map(Reading::Meter),
+            (any::<i64>(), distributions()).prop_map(|(n, values)| Reading::histogram(n, values)),
+            (rates(), distributions()).prop_map(|(rates, values)| {
+                let delta = values.count as i64;
+                Reading::timer(Rates { delta, ..rates }, values)
+            }),
+        ]
+    }
+
+    fn measurements() -> impl Strategy<Value = Measurement> {
+        let digits = prop_oneof![Just(Digits::All), (1..=Digits::LIMIT).prop_map(Digits::Rounded)];
+        let range = prop::option::of((-1_000_000..1_000_000_i64, 1..1_000_000_000_i64));
+        (digits, range).prop_map(|(digits, range)| Measurement {
+            digits,
+            range: range.map(|(least, width)| [least as f64, (least + width) as f64]),
+            ..Measurement::new("any", Kind::Counter, "Any.")
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn p11_what_the_gate_makes_coarse_the_proxy_takes(
+            measurement in measurements(), readings in prop::collection::vec(readings(), 1..4),
+        ) {
+            let mut merged = measurement.coarsen(&readings[0]);
+            readings[1..].iter().for_each(|later| merged.absorb(&measurement.coarsen(later)));
+            let left = measurement.precision().round(&merged);
+            let read = Reading::from_fields(left.kind(), &left.fields());
+            prop_assert_eq!(read.as_ref(), Some(&left), "agrees with itself");
+            prop_assert_eq!(measurement.check_coarseness(&left), Ok(()));
+        }
+
+        #[test]
+        fn p11_sums_of_what_was_rounded_are_near_the_truth(
+            values in prop::collection::vec(0..1_000_000_i64, 1..200), digits in 1_u8..4,
+        ) {
+            let reading = Reading::histogram(values.len() as i64, distribution(&values));
+            let Reading::Histogram { distribution: left, .. } = reading.rounded(Digits::Rounded(digits), None)
+            else { unreachable!() };
+            let bound = 0.5 * 10_f64.powi(1 - i32::from(digits));
+            let near = |left: f64, truth: f64, slack: f64| (left - truth).abs() <= truth * (bound + slack) + 1e-6;
+            prop_assert!(near(left.count as f64, values.len() as f64, 0.0));
+            // It must also be possible for the rounded counts, of buckets that are 1/16 wide.
+            let truth: i64 = values.iter().sum();
+            prop_assert!(near(left.sum as f64, truth as f64, bound + 1.0 / 16.0), "{left:?} of {truth}");
+            prop_assert!(left.min <= *values.iter().min().unwrap());
+            prop_assert!(left.max >= *values.iter().max().unwrap());
+        }
+    }
+
+    #[test]
+    fn p11_each_number_of_a_distribution_is_rounded_and_they_agree() {
+        // 1,049 values in the bucket of 992 to 1,023, of which 1,000 and 1,010 are.
+        let values: Vec<i64> = (0..1_049).map(|n| if n % 2 == 0 { 1_000 } else { 1_010 }).collect();
+        let reading = Reading::histogram(12_345, distribution(&values));
+        let Reading::Histogram { count, distribution } = reading.rounded(Digits::Rounded(2), None)
+        else {
+            panic!()
+        };
+        assert_eq!((count, distribution.count), (12_000, 1_000));
+        assert_eq!(
+            (distribution.min, distribution.max),
+            (1_000, 1_023),
+            "as far as the bucket goes"
+        );
+        assert_eq!(
+            distribution.sum, 1_000_000,
+            "1,054,240 would be too much for a thousand values"
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_told_as_its_ends() {
+        let reading = Reading::histogram(5, distribution(&[-7, 3, 20, 1_000, 1 << 60]));
+        let Reading::Histogram { distribution: left, .. } = reading.within([0.0, 20.0]) else {
+            panic!()
+        };
+        assert_eq!(left, distribution(&[0, 3, 20, 20, 20]));
+        assert_eq!(Reading::GaugeInteger(-1).within([0.0, 9.0]), Reading::GaugeInteger(0));
+        assert_eq!(Reading::GaugeFloat(1e9).within([0.0, 0.5]), Reading::GaugeFloat(0.5));
+        assert_eq!(Reading::counter(9, 9).within([0.0, 1.0]), Reading::counter(9, 9));
+    }
 }

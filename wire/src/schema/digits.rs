@@ -17,20 +17,26 @@ pub(crate) enum Towards {
     Up,
 }
 
-/// An integer with so many digits; where 64 bits can't hold it, the nearest to zero that they can.
+/// An integer with so many digits. Where 64 bits can't hold it, the nearest that has them and that they
+/// can; upwards and downwards, their end.
 pub(crate) fn integer(value: i64, digits: Digits, towards: Towards) -> i64 {
-    let magnitude = value.unsigned_abs();
-    let towards = match towards {
-        Towards::Down if value < 0 => Towards::Up,
-        Towards::Up if value < 0 => Towards::Down,
-        same => same,
+    let (magnitude, negative) = (value.unsigned_abs(), value < 0);
+    let rounded = |towards| {
+        let rounded = unsigned(magnitude, digits, towards);
+        if negative {
+            0_i64.checked_sub_unsigned(rounded)
+        } else {
+            0_i64.checked_add_unsigned(rounded)
+        }
     };
-    let rounded = unsigned(magnitude, digits, towards);
-    if value < 0 {
-        0_i64.checked_sub_unsigned(rounded).unwrap_or(i64::MIN)
-    } else {
-        i64::try_from(rounded).unwrap_or_else(|_| integer(value, digits, Towards::Down))
-    }
+    let (towards_zero, from_zero) = (rounded(Towards::Down), rounded(Towards::Up));
+    let nearest = match towards {
+        Towards::Nearest => rounded(Towards::Nearest).or(towards_zero),
+        Towards::Down if negative => from_zero.or(Some(i64::MIN)),
+        Towards::Up if !negative => from_zero.or(Some(i64::MAX)),
+        Towards::Down | Towards::Up => towards_zero,
+    };
+    nearest.unwrap_or(value)
 }
 
 /// A number that isn't negative, with so many digits; above the greatest, the greatest that has them.
@@ -99,11 +105,13 @@ mod tests {
     }
 
     #[test]
-    fn what_64_bits_cannot_hold_is_rounded_towards_zero() {
+    fn what_64_bits_cannot_hold_is_rounded_to_what_they_can() {
         let five = Digits::Rounded(5);
         let most = 9_223_300_000_000_000_000;
         assert_eq!(integer(i64::MAX, five, Towards::Nearest), most);
+        assert_eq!(integer(i64::MIN, five, Towards::Nearest), -most);
         assert_eq!(integer(i64::MIN, five, Towards::Down), i64::MIN);
+        assert_eq!(integer(i64::MAX, five, Towards::Up), i64::MAX);
         assert_eq!(float(f64::MAX, TWO), f64::MAX);
     }
 
@@ -118,12 +126,10 @@ mod tests {
                 .map(|towards| integer(value, digits, towards));
             let Digits::Rounded(n) = digits else { unreachable!() };
             let bound = value.unsigned_abs() as f64 * 0.5 * 10_f64.powi(1 - i32::from(n));
+            prop_assert!(down <= value && value <= up && [down, up].contains(&nearest));
             if value.unsigned_abs() < 1 << 62 {
                 prop_assert!(value.abs_diff(nearest) as f64 <= bound + 0.5);
-                prop_assert!(down <= value && value <= up && [down, up].contains(&nearest));
-            }
-            for rounded in [nearest, down, up] {
-                if rounded != i64::MIN {
+                for rounded in [nearest, down, up] {
                     prop_assert_eq!(integer(rounded, digits, Towards::Nearest), rounded);
                 }
             }

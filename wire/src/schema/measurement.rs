@@ -143,6 +143,10 @@ impl Measurement {
             let reason = "say what users should be told that this is";
             return Err(SchemaError::new("description", reason));
         }
+        if self.description.chars().any(|c| c.is_control() || changes_direction(c)) {
+            let reason = "must be one line, without characters that are not seen";
+            return Err(SchemaError::new("description", reason));
+        }
         self.check_unit()?;
         self.check_buckets()?;
         self.check_range()?;
@@ -248,6 +252,11 @@ fn check_tag(key: &str, values: &[String]) -> Result<(), SchemaError> {
         ));
     }
     values.iter().try_for_each(|value| names::check_name("tags", value))
+}
+
+/// Unicode's marks that show text in another order than it has.
+fn changes_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn is_whole(number: &f64) -> bool {

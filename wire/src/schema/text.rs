@@ -286,6 +286,8 @@ digits = 1
             ("\"latency\"", "\"../etc\"", 5, "name"),
             ("\"latency\"", "\"host.latency\"", 5, "name"),
             ("Time to answer.", " ", 7, "description"),
+            ("Time to answer.", "Time\\u001b[2J.", 7, "description"),
+            ("Time to answer.", "Time\u{202e}.", 7, "description"),
             ("\"all\"", "\"some\"", 8, ""),
             ("\"all\"", "16", 8, "digits"),
             ("\"all\"", "2", 10, "linkable"),

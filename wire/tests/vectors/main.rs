@@ -17,6 +17,7 @@ mod endpoints;
 mod go_program;
 mod parcels;
 mod readings;
+mod rounding;
 mod values;
 
 use std::path::PathBuf;
@@ -58,7 +59,7 @@ fn an_independent_implementation_agrees() {
     assert!(output.status.success(), "check-vectors disagrees:\n{complaints}");
     let looked_at = String::from_utf8(output.stdout).unwrap();
     let expected: String =
-        ["parcels", "endpoints", "batches", "readings", "buckets"].map(count).concat();
+        ["parcels", "endpoints", "batches", "readings", "rounding", "buckets"].map(count).concat();
     assert_eq!(looked_at, expected);
 }
 

@@ -34,6 +34,7 @@ func main() {
 		{"endpoints", checkEndpoints},
 		{"batches", checkBatches},
 		{"readings", checkReadings},
+		{"rounding", checkRounding},
 		{"buckets", checkBuckets},
 	} {
 		c := &checker{file: part.name}
