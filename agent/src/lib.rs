@@ -46,6 +46,7 @@ mod agent;
 mod batch;
 mod clock;
 mod consent;
+mod cost;
 mod error;
 #[cfg(feature = "tor")]
 mod folder;
@@ -67,6 +68,7 @@ mod worker;
 pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{Consent, OffReason};
+pub use cost::Cost;
 pub use error::{Error, ErrorKind};
 pub use points::{Overflow, Points};
 pub use probe::{Probed, probe};

@@ -4,10 +4,10 @@
 //! agent and its `inputs` and is changed by `reload`. `check`, `preview` and `doctor` tell beforehand what
 //! it would do, what would go out, and what is in the way.
 
+mod bytes;
 mod check;
 mod command;
 mod config;
-mod cost;
 mod doctor;
 mod inputs;
 mod logging;
