@@ -46,6 +46,7 @@ mod agent;
 mod batch;
 mod clock;
 mod consent;
+mod cost;
 mod deletion;
 mod error;
 #[cfg(feature = "tor")]
@@ -72,6 +73,7 @@ mod worker;
 pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
+pub use cost::Cost;
 pub use deletion::{Deleted, delete as delete_data};
 pub use error::{Error, ErrorKind};
 pub use points::{Overflow, Points};

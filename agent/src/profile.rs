@@ -64,6 +64,12 @@ impl Rhythm {
         let mean = mean.clamp(SHORTEST, LONGEST);
         Self { cut_mean: mean, slot_mean: mean * 3 / 4, slot_limit: mean * 9 / 4 }
     }
+
+    /// The mean time between two slots, which the limit shortens.
+    pub fn slot_mean_in_effect(&self) -> Duration {
+        let limit = self.slot_limit.as_secs_f64() / self.slot_mean.as_secs_f64();
+        self.slot_mean.mul_f64(1.0 - (-limit).exp())
+    }
 }
 
 impl Profile {

@@ -36,6 +36,15 @@ impl Rotation {
         }
     }
 
+    /// The means of lives and of silences.
+    pub(crate) fn means(&self) -> (Duration, Duration) {
+        let beyond = self.life_longest.saturating_sub(self.life_shortest).as_secs_f64();
+        let mean = self.life_mean.as_secs_f64();
+        let share = (-beyond / mean).exp();
+        let life = mean - beyond * share / (1.0 - share);
+        (self.life_shortest + Duration::from_secs_f64(life), self.silence_longest / 2)
+    }
+
     /// How long nothing is measured and nothing sent before a session.
     pub(crate) fn silence(&self, randomness: &mut Randomness) -> Duration {
         self.silence_longest.mul_f64(randomness.random())

@@ -5,7 +5,7 @@
 //! with bytes that can be set; instead it can refuse, hang or close.
 
 mod request;
-mod socks;
+pub(crate) mod socks;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

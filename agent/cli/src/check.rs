@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use undertone::{Cost, Rhythm};
 use undertone_collectors::listener::SocketMode;
 
 use crate::{
+    bytes::readable,
     config::{Config, ListenerConfig, Transport},
-    cost::{Cost, readable},
     permission::permitted,
     reporter,
 };
@@ -100,30 +101,44 @@ pub(crate) fn sentences(config: &Config) -> Vec<String> {
 fn write_cost(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let agent = &config.agent;
     let tor_here = matches!(agent.transport, Transport::Embedded(_));
-    let slot_mean = reporter::slot_mean(agent.push_every);
-    let cost = Cost::monthly(agent.push_every, slot_mean, PARCELS_A_BATCH, tor_here);
-    let (cut, slot) = (agent.push_every.as_secs_f64(), slot_mean.as_secs_f64());
+    let rhythm = Rhythm::every(agent.push_every);
+    let cost = Cost::monthly(reporter::profile(agent), PARCELS_A_BATCH, tor_here);
+    let (cut, slot) = (rhythm.cut_mean.as_secs_f64(), rhythm.slot_mean_in_effect().as_secs_f64());
+    let (push, idle) = (kilobytes(Cost::PUSH_BYTES), kilobytes(Cost::IDLE_BYTES_A_MINUTE));
+    let theirs = "that of the tor that runs already".to_owned();
+    let of_tor = |text: String| if tor_here { text } else { theirs.clone() };
+    let parts = [
+        ("own pushes", Some(cost.own), format!("a batch every {cut} s, {push} kB for each parcel")),
+        (
+            "chaff",
+            Some(cost.chaff),
+            format!(
+                "the same size with nothing in it, when nothing waits at a slot (every {slot:.2} s)"
+            ),
+        ),
+        ("idle Tor", cost.idle, of_tor(format!("{idle} kB a minute: padding"))),
+        (
+            "directory",
+            cost.directory,
+            of_tor("which relays there are, about every two hours".to_owned()),
+        ),
+        ("together", Some(cost.total()), String::new()),
+    ];
     writeln!(out, "\nTraffic a month, to and from the first Tor relay:")?;
-    let own = readable(cost.own);
-    writeln!(out, "  own pushes  {own:>8}  a batch every {cut} s, 6.8 kB for each parcel")?;
-    let chaff = readable(cost.chaff);
-    writeln!(
-        out,
-        "  chaff       {chaff:>8}  the same size with nothing in it: one with each batch,"
-    )?;
-    writeln!(out, "                        and at times (every {slot:.2} s) when nothing waits")?;
-    match cost.idle {
-        Some(idle) => {
-            let idle = readable(idle);
-            writeln!(out, "  idle Tor    {idle:>8}  24 kB a minute, with arti's own settings")?;
-        }
-        None => writeln!(out, "  idle Tor           –  that of the tor that runs already")?,
+    for (name, bytes, why) in parts {
+        let bytes = bytes.map_or_else(|| "–".to_owned(), readable);
+        writeln!(out, "{}", format!("  {name:<10}  {bytes:>8}  {why}").trim_end())?;
     }
-    writeln!(out, "  together    {:>8}", readable(cost.total()))?;
     writeln!(
         out,
         "Assumed: 30 days; what is measured between two batches fits into one parcel (`undertone \
-         preview`\nsays into how many it fits); circuits last; 6.8 kB and 24 kB are TCP bytes \
-         to the guard."
+         preview`\nsays into how many it fits); circuits last. Counted are the bytes of TCP streams; \
+         packets' headers come\non top. The first start takes about 5 MB more, for the whole directory \
+         and to learn how fast circuits are."
     )
+}
+
+/// Without a needless zero.
+fn kilobytes(bytes: u64) -> f64 {
+    bytes as f64 / 1_000.0
 }

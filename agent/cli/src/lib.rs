@@ -4,11 +4,11 @@
 //! agent and its `inputs` and is changed by `reload`. `check`, `preview` and `doctor` tell beforehand what
 //! it would do, what would go out, and what is in the way. `schema` is for schema files alone.
 
+mod bytes;
 mod check;
 mod command;
 mod config;
 mod consent;
-mod cost;
 mod doctor;
 mod inputs;
 mod logging;

@@ -1,7 +1,5 @@
 //! The agent of the library, as this configuration wants it: an open schema in the profile `fleet`.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use undertone::{Agent, Consent, Ingest, Profile, Rhythm, Schema, Transport};
 
@@ -11,13 +9,18 @@ use crate::config::{self, AgentConfig};
 pub(crate) fn start(config: &AgentConfig, ingest: &Ingest) -> Result<Agent> {
     Agent::builder(ingest.clone())
         .schema(schema(&config.namespace)?)
-        .profile(Profile::Fleet(Rhythm::every(config.push_every)))
+        .profile(profile(config))
         // Whoever calls this has the answer already.
         .consent(Consent::callback(|| true))
         .transport(transport(config))
         .data_dir(&config.data_dir)
         .start()
         .context("start the agent")
+}
+
+/// The rhythm of one's own machines.
+pub(crate) fn profile(config: &AgentConfig) -> Profile {
+    Profile::Fleet(Rhythm::every(config.push_every))
 }
 
 /// What the proxy must admit.
@@ -31,12 +34,4 @@ pub(crate) fn transport(config: &AgentConfig) -> Transport {
         config::Transport::Embedded(tor) => Transport::embedded_with(tor),
         config::Transport::Socks(address) => Transport::socks(*address),
     }
-}
-
-/// Mean time between two slots, as `Rhythm::every` has it: three quarters of that between two batches,
-/// of which the limit at three times as much cuts off the tail.
-pub(crate) fn slot_mean(push_every: Duration) -> Duration {
-    let rhythm = Rhythm::every(push_every);
-    let limit = rhythm.slot_limit.as_secs_f64() / rhythm.slot_mean.as_secs_f64();
-    rhythm.slot_mean.mul_f64(1.0 - (-limit).exp())
 }

@@ -3,21 +3,22 @@
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-pub(super) const SUCCEEDED: u8 = 0;
+pub(crate) const SUCCEEDED: u8 = 0;
+pub(crate) const HOST_UNREACHABLE: u8 = 4;
 
 const VERSION: u8 = 5;
 const NO_AUTHENTICATION: u8 = 0;
 const PASSWORD: u8 = 2;
 const NONE_ACCEPTABLE: u8 = 0xff;
 
-pub(super) struct Asked {
-    pub(super) credentials: Option<(Vec<u8>, Vec<u8>)>,
-    pub(super) host: String,
-    pub(super) port: u16,
+pub(crate) struct Asked {
+    pub(crate) credentials: Option<(Vec<u8>, Vec<u8>)>,
+    pub(crate) host: String,
+    pub(crate) port: u16,
 }
 
 /// Everything up to the client's request, which waits for a [`reply`]. Reads no byte too many.
-pub(super) fn negotiate(stream: &mut (impl Read + Write)) -> Result<Asked> {
+pub(crate) fn negotiate(stream: &mut (impl Read + Write)) -> Result<Asked> {
     expect(byte(stream)?, VERSION)?;
     let methods = counted(stream)?;
     let credentials = if methods.contains(&PASSWORD) {
@@ -51,7 +52,7 @@ pub(super) fn negotiate(stream: &mut (impl Read + Write)) -> Result<Asked> {
 }
 
 /// Replies to the request; the bound address is 0.0.0.0:0, as Tor's is.
-pub(super) fn reply(stream: &mut impl Write, code: u8) -> Result<()> {
+pub(crate) fn reply(stream: &mut impl Write, code: u8) -> Result<()> {
     stream.write_all(&[VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0])
 }
 

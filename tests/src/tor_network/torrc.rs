@@ -12,6 +12,9 @@ use super::{Node, Role};
 pub(super) const RESOLVER_FILE: &str = "resolv.conf";
 pub(super) const RESOLVER: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 
+/// Beyond this, nodes that missed the first consensus can't be waited for.
+const LONG_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What all programs of the network share, clients included.
 fn common(data: &Path, nickname: &str, authorities: &[String]) -> String {
     let data = data.display();
@@ -48,6 +51,8 @@ pub(super) fn minimal(node: &Node) -> String {
 pub(super) fn node(node: &Node, authorities: &[String], interval: Duration) -> String {
     let mut text = common(&node.data, &node.name, authorities) + &addresses(node);
     let (dir, control, seconds) = (node.dir_port, node.control_port, interval.as_secs());
+    // Where the next consensus comes much later, the first one must list every node already.
+    let initial = if interval > LONG_INTERVAL { 20 } else { 5 };
     let _ = write!(
         text,
         "DirPort 127.0.0.1:{dir}\nControlPort 127.0.0.1:{control}\nCookieAuthentication 1\n\
@@ -61,7 +66,7 @@ pub(super) fn node(node: &Node, authorities: &[String], interval: Duration) -> S
         Role::Authority => write!(
             text,
             "AuthoritativeDirectory 1\nV3AuthoritativeDirectory 1\n\
-             TestingV3AuthInitialVotingInterval 5\nTestingV3AuthInitialVoteDelay 2\n\
+             TestingV3AuthInitialVotingInterval {initial}\nTestingV3AuthInitialVoteDelay 2\n\
              TestingV3AuthInitialDistDelay 2\nV3AuthVotingInterval {seconds}\nV3AuthVoteDelay 2\n\
              V3AuthDistDelay 2\nExitPolicy reject *:*\n"
         ),

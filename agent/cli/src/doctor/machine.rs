@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::Finding;
-use crate::cost::readable;
+use crate::bytes::readable;
 
 /// File systems and clocks may differ by this.
 const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
