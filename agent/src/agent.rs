@@ -26,18 +26,23 @@ use crate::{
     clock::Clock,
     consent::{Consent, OffReason},
     error::{Error, ErrorKind},
+    folder::Folder,
     gate::Gate,
+    ledger::{Book, Ledger, Sent},
     points::{Inbox, Points},
+    preview::Preview,
     profile::Profile,
     pusher::FailureKind,
     session::Session,
     shutdown::Shutdown,
     transport::{Connect, TorStatus, Transport},
-    worker::{Shared, Stop, Worker},
+    worker::{Look, Shared, Stop, Worker},
 };
 
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
 const THREADS: usize = 1;
+/// How long the agent's task may take to say what would go out: it never blocks, but a machine may be busy.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Aggregates what a program measures and pushes it through Tor.
 ///
@@ -48,6 +53,7 @@ pub struct Agent {
     points: Points,
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
+    ledger: Arc<Book>,
     pub(crate) running: Option<Running>,
 }
 
@@ -58,6 +64,7 @@ pub struct Agent {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     stop: mpsc::Sender<Stop>,
+    looks: mpsc::Sender<Look>,
 }
 
 /// What an agent is doing.
@@ -106,6 +113,7 @@ pub struct AgentBuilder {
     consent: Option<Consent>,
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
+    ledger: Option<Ledger>,
     clock: Clock,
 }
 
@@ -119,6 +127,7 @@ impl Agent {
             consent: None,
             transport: None,
             data_dir: None,
+            ledger: None,
             clock: Clock::system(),
         }
     }
@@ -158,6 +167,30 @@ impl Agent {
     /// have it deleted. None while the agent is off, or silent between two sessions.
     pub fn session(&self) -> Option<SessionId> {
         self.shared.seen().session
+    }
+
+    /// What was sent in the last 24 hours, byte for byte, chaff included, the oldest first (invariant P9).
+    ///
+    /// With a ledger on disk also by earlier runs, and by other processes of the same data folder; then this
+    /// reads files, and [`crate::ledger::read`] shows the same without an agent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ledger`] if its files can't be read.
+    pub fn sent(&self) -> Result<Sent, Error> {
+        let read = self.ledger.read();
+        read.map_err(|error| Error::new(ErrorKind::Ledger, "read the ledger").because(error))
+    }
+
+    /// What would go out now: what waits, and what was read since the last cut. What instruments have
+    /// counted in the interval that runs isn't read yet, and is there after it.
+    ///
+    /// None while there is no session to report under: the agent is off, or silent. Asks the agent's task
+    /// and waits for it, mostly less than a millisecond and at most 2 s, after which it is none, too.
+    pub fn preview(&self) -> Option<Preview> {
+        self.session()?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.running.as_ref()?.looks.try_send(Look(tell)).ok()?;
+        told.recv_timeout(LOOK_LIMIT).ok()
     }
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
@@ -238,10 +271,17 @@ impl AgentBuilder {
         self
     }
 
-    /// Where Tor keeps its state. Made when it is first needed, with mode 0700.
+    /// Where Tor keeps its state, and the agent its ledger. Made when it is first needed, with mode 0700.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Where the ledger is kept; on disk unless set, or in memory where there is no data folder.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
         self
     }
 
@@ -258,7 +298,8 @@ impl AgentBuilder {
     /// disk nor network.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
+    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor or for
+    /// [`Ledger::Disk`];
     /// [`ErrorKind::Schema`]; [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
         let schema = self
@@ -270,13 +311,20 @@ impl AgentBuilder {
             return Err(Error::new(ErrorKind::Schema, why));
         }
         let registry = Registry::new();
+        let folder = self.data_dir.map(|data_dir| Arc::new(Folder::new(data_dir)));
+        let ledger = self.ledger.unwrap_or(Ledger::Disk);
+        let ledger = Book::new(ledger, folder.clone(), self.clock.clone());
         let consent = self.consent.as_ref().map_or(Err(OffReason::NoConsent), Consent::check);
         if let Err(reason) = consent {
             let shared = Arc::new(Shared::new(State::Off(reason), None));
             let (points, transport) = (Points::off(), None);
-            return Ok(Agent { registry, shared, points, transport, running: None });
+            return Ok(Agent { registry, shared, points, transport, ledger, running: None });
         }
 
+        if self.ledger == Some(Ledger::Disk) && folder.is_none() {
+            let what = "a ledger on disk needs a data folder: data_dir(…)";
+            return Err(Error::new(ErrorKind::Incomplete, what));
+        }
         let transport = match self.transport {
             Some(transport) => transport,
             None => default_transport()?,
@@ -292,8 +340,9 @@ impl AgentBuilder {
             .map_err(|error| no_runtime().because(error))?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = mpsc::channel(1);
-        let running = Running { runtime: Some(runtime), stop };
-        let transport = transport.open(&handle, self.data_dir)?;
+        let (looks, looked) = mpsc::channel(1);
+        let running = Running { runtime: Some(runtime), stop, looks };
+        let transport = transport.open(&handle, folder)?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
             let what = "an agent needs an onion address to report to";
@@ -317,12 +366,15 @@ impl AgentBuilder {
             interval: schema.interval(),
             gate: Gate::new(Arc::new(schema)),
             inbox,
+            ledger: Arc::clone(&ledger),
+            looks: looked,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
         };
+        handle.spawn(Book::keep(Arc::downgrade(&ledger)));
         handle.spawn(worker.run(first, stopped));
-        Ok(Agent { registry, shared, points, transport: seen, running: Some(running) })
+        Ok(Agent { registry, shared, points, transport: seen, ledger, running: Some(running) })
     }
 }
 

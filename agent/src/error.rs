@@ -22,6 +22,8 @@ pub enum ErrorKind {
     TorConfiguration,
     /// No thread or file descriptor is left for the agent's runtime.
     Resources,
+    /// The ledger can't be read.
+    Ledger,
     /// Something that must be set before the start wasn't.
     Incomplete,
 }

@@ -40,18 +40,19 @@
 //!
 //! The file list is the way of a number: `snapshot` → `gate` → `batch` (and `points` from elsewhere) → `session` (seals) → `spool` →
 //! `pusher` → `transport`; a session's `life` moves it when `schedule` says so, and `worker` begins the
-//! next one when `rotation` does.
+//! next one when `rotation` does. What `pusher` hands to Tor is in the `ledger` first; `preview` shows what would follow.
 
 mod agent;
 mod batch;
 mod clock;
 mod consent;
 mod error;
-#[cfg(feature = "tor")]
 mod folder;
 mod gate;
+pub mod ledger;
 mod life;
 mod points;
+mod preview;
 mod probe;
 mod profile;
 mod pusher;
@@ -68,7 +69,9 @@ pub use agent::{Agent, AgentBuilder, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{Consent, OffReason};
 pub use error::{Error, ErrorKind};
+pub use ledger::Ledger;
 pub use points::{Overflow, Points};
+pub use preview::{Preview, Refused};
 pub use probe::{Probed, probe};
 pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
@@ -78,6 +81,6 @@ pub use undertone_instruments::*;
 pub use undertone_wire::{
     FieldValue, Point,
     endpoint::Ingest,
-    schema::{Schema, SchemaError},
+    schema::{Refusal, Schema, SchemaError},
     session::SessionId,
 };

@@ -13,13 +13,14 @@ use crate::{
     agent::State,
     batch::Batch,
     clock::{Hold, Moment},
+    preview::Preview,
     pusher::{FailureKind, Outcome, push},
     schedule::{Event, Schedule},
     session::Session,
     snapshot::Snapshots,
     spool::Spool,
     transport::Pending,
-    worker::{Stop, Worker},
+    worker::{Look, Stop, Worker},
 };
 
 /// After so many pushes in a row that failed, Tor is asked for everything anew.
@@ -107,6 +108,10 @@ impl<'a> Life<'a> {
                     drop(hold);
                     pushing = self.pushes_on(outcome).then(|| self.push());
                 }
+                Some(Look(answer)) = self.worker.looks.recv() => {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(self.preview());
+                }
                 () = self.worker.clock.sleep_until(moment) => {
                     let now = self.worker.clock.now();
                     // Also when the machine has slept over it: nothing is done afterwards.
@@ -130,6 +135,12 @@ impl<'a> Life<'a> {
         }
         self.end();
         ended
+    }
+
+    /// What would go out now. Nothing changes for it.
+    fn preview(&self) -> Preview {
+        let Worker { inbox, gate, .. } = &*self.worker;
+        Preview::of_session(self.session.id(), &self.spool, &self.batch, inbox, gate)
     }
 
     /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).
@@ -223,9 +234,10 @@ impl<'a> Life<'a> {
         let hold = self.worker.clock.hold();
         let transport = Arc::clone(&self.worker.transport);
         let (endpoint, isolation) = (self.endpoint.clone(), self.session.isolation);
-        let hung = self.failures.hung;
+        let (hung, ledger) = (self.failures.hung, Arc::clone(&self.worker.ledger));
         Box::pin(async move {
-            let outcome = push(&*transport, &endpoint, isolation, &parcel, age, hung).await;
+            let what = (&parcel, age);
+            let outcome = push(&*transport, &endpoint, isolation, what, hung, &ledger).await;
             (parcel.id(), outcome, hold)
         })
     }

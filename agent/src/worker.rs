@@ -20,8 +20,10 @@ use crate::{
     agent::{State, Statistics},
     clock::{Clock, Moment, Randomness},
     gate::Gate,
+    ledger::Book,
     life::{Ended, Life},
     points::Inbox,
+    preview::Preview,
     profile::Profile,
     rotation::Rotation,
     session::Session,
@@ -40,6 +42,10 @@ pub(crate) struct Worker {
     pub(crate) interval: Duration,
     pub(crate) gate: Gate,
     pub(crate) inbox: Inbox,
+    /// What is sent is written down here first.
+    pub(crate) ledger: Arc<Book>,
+    /// Questions what would go out; answered while a session lives.
+    pub(crate) looks: mpsc::Receiver<Look>,
     pub(crate) shared: Arc<Shared>,
     /// Parcels that sessions before this one left unsent.
     pub(crate) parcels_dropped: u64,
@@ -57,6 +63,9 @@ pub(crate) struct Seen {
     /// The session that is reported under now.
     pub(crate) session: Option<SessionId>,
 }
+
+/// The question what would go out now.
+pub(crate) struct Look(pub(crate) std::sync::mpsc::SyncSender<Preview>);
 
 /// The request to stop; answered when what had to be done is done.
 pub(crate) struct Stop(pub(crate) std::sync::mpsc::Sender<()>);

@@ -8,6 +8,7 @@
 
 mod bridges;
 mod machine;
+mod sent;
 mod signals;
 mod silence;
 

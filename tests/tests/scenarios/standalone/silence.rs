@@ -32,7 +32,9 @@ struct Done {
 #[test]
 fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<()> {
     let commands = commands()?;
-    for wanted in [&["run"][..], &["preview"], &["doctor"], &["check"], &["schema", "export"]] {
+    for wanted in
+        [&["run"][..], &["preview"], &["sent"], &["doctor"], &["check"], &["schema", "export"]]
+    {
         ensure!(commands.iter().any(|command| command == wanted), "{wanted:?} of {commands:?}");
     }
     let folder = Folder::new("silence")?;
