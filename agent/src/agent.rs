@@ -27,20 +27,25 @@ use crate::{
     consent::{AgentConsent, Consent, Declared, Inner, OffReason, watch},
     deletion,
     error::{Error, ErrorKind},
+    folder::Folder,
     gate::Gate,
+    ledger::{Book, Ledger, Sent},
     points::{Inbox, Points},
     process::Owner,
+    preview::Preview,
     profile::Profile,
     pusher::FailureKind,
     scope::Scope,
     session::Session,
     shutdown::Shutdown,
     transport::{Connect, TorStatus, Transport},
-    worker::{Shared, Stop, Worker},
+    worker::{Look, Shared, Stop, Worker},
 };
 
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
 const THREADS: usize = 1;
+/// How long the agent's task may take to say what would go out: it never blocks, but a machine may be busy.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Aggregates what a program measures and pushes it through Tor.
 ///
@@ -53,6 +58,7 @@ pub struct Agent {
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
     consent: AgentConsent,
+    ledger: Arc<Book>,
     owner: Owner,
     pub(crate) running: Held,
 }
@@ -64,6 +70,7 @@ pub struct Agent {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     stop: Option<mpsc::Sender<Stop>>,
+    looks: mpsc::Sender<Look>,
     owner: Owner,
 }
 
@@ -118,6 +125,7 @@ pub struct AgentBuilder {
     consent: Option<Consent>,
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
+    ledger: Option<Ledger>,
     clock: Clock,
 }
 
@@ -132,6 +140,7 @@ impl Agent {
             consent: None,
             transport: None,
             data_dir: None,
+            ledger: None,
             clock: Clock::system(),
         }
     }
@@ -210,6 +219,30 @@ impl Agent {
         Ok(())
     }
 
+    /// What was sent in the last 24 hours, byte for byte, chaff included, the oldest first (invariant P9).
+    ///
+    /// With a ledger on disk also by earlier runs, and by other processes of the same data folder; then this
+    /// reads files, and [`crate::ledger::read`] shows the same without an agent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ledger`] if its files can't be read.
+    pub fn sent(&self) -> Result<Sent, Error> {
+        let read = self.ledger.read();
+        read.map_err(|error| Error::new(ErrorKind::Ledger, "read the ledger").because(error))
+    }
+
+    /// What would go out now: what waits, and what was read since the last cut. What instruments have
+    /// counted in the interval that runs isn't read yet, and is there after it.
+    ///
+    /// None while there is no session to report under: the agent is off, or silent. Asks the agent's task
+    /// and waits for it, mostly less than a millisecond and at most 2 s, after which it is none, too.
+    pub fn preview(&self) -> Option<Preview> {
+        self.session()?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.running.looks()?.try_send(Look(tell)).ok()?;
+        told.recv_timeout(LOOK_LIMIT).ok()
+    }
+
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
     ///
     /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
@@ -255,6 +288,12 @@ impl Held {
     /// What runs, for whoever ends it; nothing the second time, nor in a child that was forked.
     pub(crate) fn take(&self) -> Option<Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where what would go out is asked for.
+    fn looks(&self) -> Option<mpsc::Sender<Look>> {
+        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.as_ref().map(|running| running.looks.clone())
     }
 
     fn put(&self, running: Running) {
@@ -324,10 +363,17 @@ impl AgentBuilder {
         self
     }
 
-    /// Where Tor keeps its state. Made when it is first needed, with mode 0700.
+    /// Where Tor keeps its state, and the agent its ledger. Made when it is first needed, with mode 0700.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Where the ledger is kept; on disk unless set, or in memory where there is no data folder.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
         self
     }
 
@@ -344,9 +390,9 @@ impl AgentBuilder {
     /// disk nor network.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
-    /// [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`]; [`ErrorKind::TorConfiguration`];
-    /// [`ErrorKind::Resources`].
+    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor or for
+    /// [`Ledger::Disk`]; [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`];
+    /// [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
         let schema = self.schema.ok_or_else(|| {
             Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)")
@@ -360,20 +406,23 @@ impl AgentBuilder {
         let source = self.consent.unwrap_or_else(|| Consent::callback(|| false));
         let answered = source.permits(&schema);
         let running = Held::default();
-        let consent = |shared: &Arc<Shared>, data_dir| {
+        let folder = self.data_dir.map(|data_dir| Arc::new(Folder::new(data_dir)));
+        let ledger = self.ledger.unwrap_or(Ledger::Disk);
+        let ledger = Book::new(ledger, folder.clone(), self.clock.clone());
+        let consent = |shared: &Arc<Shared>, folder| {
             let (declared, running) = (Declared::new(schema), running.clone());
             let (owner, shared) = (Owner::this(), Arc::clone(shared));
-            AgentConsent::new(Inner { owner, source, declared, data_dir, running, shared })
+            AgentConsent::new(Inner { owner, source, declared, folder, running, shared })
         };
         let agreed = match answered {
             Ok(agreed) => agreed,
             Err(reason) => {
-                if let (OffReason::Denied, Some(data_dir)) = (reason, &self.data_dir) {
+                if let (OffReason::Denied, Some(folder)) = (reason, &folder) {
                     // What a denial left that was cut short.
-                    deletion::delete(data_dir, Duration::ZERO);
+                    deletion::delete(folder.data_dir(), Duration::ZERO);
                 }
                 let shared = Arc::new(Shared::new(State::Off(reason), None));
-                let consent = consent(&shared, self.data_dir);
+                let consent = consent(&shared, folder);
                 let (registry, points) = (Registry::new(), Points::off());
                 let owner = Owner::this();
                 return Ok(Agent {
@@ -383,12 +432,17 @@ impl AgentBuilder {
                     profile,
                     transport: None,
                     consent,
+                    ledger,
                     owner,
                     running,
                 });
             }
         };
 
+        if self.ledger == Some(Ledger::Disk) && folder.is_none() {
+            let what = "a ledger on disk needs a data folder: data_dir(…)";
+            return Err(Error::new(ErrorKind::Incomplete, what));
+        }
         let transport = match self.transport {
             Some(transport) => transport,
             None => default_transport()?,
@@ -404,9 +458,11 @@ impl AgentBuilder {
             .map_err(|error| no_runtime().because(error))?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = mpsc::channel(1);
+        let (looks, looked) = mpsc::channel(1);
         // From here on, whatever ends this ends the runtime without waiting.
-        running.put(Running { runtime: Some(runtime), stop: Some(stop), owner: Owner::this() });
-        let transport = transport.open(&handle, self.data_dir.clone())?;
+        let (runtime, stop) = (Some(runtime), Some(stop));
+        running.put(Running { runtime, stop, looks, owner: Owner::this() });
+        let transport = transport.open(&handle, folder.clone())?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
             let what = "an agent needs an onion address to report to";
@@ -431,17 +487,30 @@ impl AgentBuilder {
             interval: agreed.interval(),
             gate: Gate::new(Arc::new(agreed)),
             inbox,
+            ledger: Arc::clone(&ledger),
+            looks: looked,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
         };
+        handle.spawn(Book::keep(Arc::downgrade(&ledger)));
         handle.spawn(worker.run(first, stopped));
-        let consent = consent(&shared, self.data_dir);
+        let consent = consent(&shared, folder);
         if let Some(inner) = consent.watched() {
             handle.spawn(watch(inner));
         }
         let owner = Owner::this();
-        Ok(Agent { registry, shared, points, profile, transport: seen, consent, owner, running })
+        Ok(Agent {
+            registry,
+            shared,
+            points,
+            profile,
+            transport: seen,
+            consent,
+            ledger,
+            owner,
+            running,
+        })
     }
 }
 

@@ -21,6 +21,7 @@ pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod recorder;
 pub mod telegraf;
 pub mod tor_network;
 pub mod trial;

@@ -44,6 +44,7 @@ fn help_is_as_it_was() {
     for command in [
         "run",
         "preview",
+        "sent",
         "check",
         "doctor",
         "schema check",
@@ -79,6 +80,9 @@ fn what_help_says_of_exit_codes_is_so() {
         ("", &["schema", "export"], 0, ""),
         ("", &["run"], 3, "no consent"),
         ("", &["preview"], 3, "no consent"),
+        ("data_dir = \"none\"", &["sent"], 0, ""),
+        ("ledger = \"memory\"", &["sent"], 1, "in memory"),
+        ("ledger = \"disc\"", &["sent"], 2, "did you mean `disk`?"),
         ("", &["doctor", "--offline"], 1, ""),
         ("alais = 1", &["run"], 2, "line 1: `alais`"),
         ("\nalais = 1", &["check"], 2, "line 2: `alais`"),

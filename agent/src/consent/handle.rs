@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -14,6 +13,7 @@ use crate::{
     agent::Held,
     deletion,
     error::{Error, ErrorKind},
+    folder::Folder,
     process::Owner,
     shutdown::Shutdown,
     worker::Shared,
@@ -34,7 +34,7 @@ pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) source: Consent,
     pub(crate) declared: Declared,
-    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) folder: Option<Arc<Folder>>,
     pub(crate) running: Held,
     pub(crate) shared: Arc<Shared>,
 }
@@ -141,11 +141,13 @@ impl Inner {
         self.shared.off(reason);
         // Circuits and sessions end with the runtime that they live on.
         let running = self.running.take();
-        let data_dir = self.data_dir.clone().filter(|_| reason == OffReason::Denied);
+        let folder = self.folder.clone().filter(|_| reason == OffReason::Denied);
         Shutdown::at_once(running, END_LIMIT, move |left| {
-            if let Some(data_dir) = data_dir {
+            if let Some(folder) = folder {
+                // Tor is gone, and what the ledger writes from here on finds no place.
+                folder.leave();
                 // What can't be deleted now is tried again at the next start.
-                deletion::delete(&data_dir, left);
+                deletion::delete(folder.data_dir(), left);
             }
         })
     }

@@ -10,6 +10,7 @@ mod answers;
 mod bridges;
 mod clients;
 mod machine;
+mod sent;
 mod signals;
 mod silence;
 mod web_page;
