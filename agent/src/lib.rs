@@ -78,6 +78,6 @@ pub use undertone_instruments::*;
 pub use undertone_wire::{
     FieldValue, Point,
     endpoint::Ingest,
-    schema::{Schema, SchemaError},
+    schema::{Change, Direction, Schema, SchemaError},
     session::SessionId,
 };

@@ -36,12 +36,16 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
         ensure!(commands.iter().any(|command| command == wanted), "{wanted:?} of {commands:?}");
     }
     let folder = Folder::new("silence")?;
+    let schema = folder.join("schema.toml").display().to_string();
+    fs::write(&schema, "namespace = \"app\"\n")?;
     let tor = unreachable_tor(&[ports::free()?]);
     for (consent, do_not_track) in [("denied", "0"), ("granted", "1")] {
         let config = configure(&folder, consent, &tor)?;
         for command in &commands {
             let trace = folder.join("trace");
-            let status = strace(&trace, &config, command)?
+            let files = files(command);
+            let arguments = [command.clone(), vec![schema.clone(); files]].concat();
+            let status = strace(&trace, &config, &arguments)?
                 .env("DO_NOT_TRACK", do_not_track)
                 .stdout(fs::File::create(folder.join("out"))?)
                 .stderr(fs::File::create(folder.join("err"))?)
@@ -49,6 +53,7 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
             let expected: &[i32] = match command[0].as_str() {
                 "run" | "preview" => &[3],
                 "doctor" => &[1],
+                _ if files > 0 => &[0],
                 // A command of commands alone says what they are.
                 _ => &[0, 2],
             };
@@ -104,6 +109,15 @@ fn commands() -> Result<Vec<Vec<String>>> {
     found.push(vec!["help".to_owned()]);
     found.push(vec!["--version".to_owned()]);
     Ok(found)
+}
+
+/// How many schema files a command reads.
+fn files(command: &[String]) -> usize {
+    match command.join(" ").as_str() {
+        "schema check" | "schema show" => 1,
+        "schema diff" => 2,
+        _ => 0,
+    }
 }
 
 fn configure(folder: &Folder, consent: &str, tor: &str) -> Result<std::path::PathBuf> {
