@@ -335,6 +335,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn p11_what_is_finer_than_declared_is_refused() {
+        let mut fixture = Fixture::new().await;
+        let schema = Schema::from_toml(
+            "namespace = \"app\"\n[[measurement]]\nname = \"hits\"\nkind = \"counter\"\n\
+             description = \"Hits.\"\n[[measurement]]\nname = \"load\"\nkind = \"gauge-float\"\n\
+             description = \"Load.\"\nrange = [0, 10]\nlinkable = true\n",
+        );
+        let mut schemas = Schemas::default();
+        schemas.insert(schema.unwrap());
+        fixture.admission.schemas = schemas.into();
+        let load = |value: f64| Point::new("app.load.gauge").field("value", value).at(0);
+        let points = [hits(1_000, 0), hits(1_049, 0), load(0.12), load(0.125), load(11.0)];
+        assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
+        let left = |point: &Point| point.fields.values().last().cloned();
+        let stored: Vec<_> = fixture.stored().await.iter().filter_map(left).collect();
+        assert_eq!(stored, [FieldValue::Integer(1_000), FieldValue::Float(0.12)]);
+        let stats = fixture.queue.stats();
+        let refused: Vec<(&str, u64)> = stats.refused().collect();
+        assert_eq!(refused, [("digits", 2), ("range", 1)]);
+    }
+
+    #[tokio::test]
     async fn d2_a_replay_gets_the_same_answer_and_changes_nothing() {
         let fixture = Fixture::new().await;
         let parcel = fixture.parcel(1, &[hits(3, 0)]);

@@ -121,7 +121,11 @@ impl Command {
             Action::Schema(SchemaAction::Add { file }) => {
                 let (schema, place) = Schemas::add(&config.data_dir, &file)?;
                 let count = schema.measurements().count();
-                println!("{}: {count} measurements, in {}", schema.namespace(), place.display());
+                let (namespace, version) = (schema.namespace(), schema.version());
+                println!(
+                    "{namespace}: {count} measurements, version {version}, in {}",
+                    place.display()
+                );
                 Ok(())
             }
             Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
@@ -200,7 +204,8 @@ fn list(schemas: &Schemas) -> Result<()> {
             )?;
         }
         for (name, measurement) in schema.measurements() {
-            writeln!(out, "{name}\t{}", measurement.description)?;
+            let mark = if measurement.linkable { " (linkable)" } else { "" };
+            writeln!(out, "{name}\t{}{mark}", measurement.description)?;
         }
     }
     Ok(())

@@ -262,3 +262,33 @@ fn changes_direction(c: char) -> bool {
 fn is_whole(number: &f64) -> bool {
     number.fract() == 0.0 && number.abs() < WHOLE_LIMIT
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p11_what_is_fine_must_say_that_it_is_linkable() {
+        let of = |kind, buckets: usize, digits| Measurement {
+            buckets: (0..buckets).map(|bucket| bucket as f64).collect(),
+            digits,
+            ..Measurement::new("some", kind, "Some.")
+        };
+        let [two, three] = [2, 3].map(Digits::Rounded);
+        for (measurement, is_fine, key) in [
+            (of(Kind::Counter, 0, two), false, "linkable"),
+            (of(Kind::Counter, 0, three), true, "digits"),
+            (of(Kind::Histogram, 0, Digits::All), true, "digits"),
+            (of(Kind::GaugeInteger, 8, two), false, "linkable"),
+            (of(Kind::GaugeInteger, 9, two), true, "buckets"),
+            (of(Kind::GaugeFloat, 0, Digits::Rounded(1)), true, "buckets"),
+        ] {
+            let linkable = Measurement { linkable: true, ..measurement.clone() };
+            let (right, wrong) =
+                if is_fine { (linkable, measurement) } else { (measurement, linkable) };
+            assert_eq!(right.check(), Ok(()), "{right:?}");
+            let error = wrong.check().map_err(|error| error.key);
+            assert_eq!(error, Err(key.to_owned()), "not linkable, or without need: {wrong:?}");
+        }
+    }
+}

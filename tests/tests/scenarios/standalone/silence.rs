@@ -52,6 +52,8 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
         ensure!(commands.iter().any(|command| command == wanted), "{wanted:?} of {commands:?}");
     }
     let folder = Folder::new("silence")?;
+    let schema = folder.join("schema.toml").display().to_string();
+    fs::write(&schema, "namespace = \"app\"\n")?;
     let tor = unreachable_tor(&[ports::free()?]);
     for (consent, answer, variable) in SILENT {
         let config = configure(&folder, consent, &tor)?;
@@ -63,7 +65,9 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
                 None => drop(fs::remove_file(&file)),
             }
             let trace = folder.join("trace");
-            let status = strace(&trace, &config, command)?
+            let files = files(command);
+            let arguments = [command.clone(), vec![schema.clone(); files]].concat();
+            let status = strace(&trace, &config, &arguments)?
                 .envs(variable.map(|name| (name, "1")))
                 .stdin(Stdio::null())
                 .stdout(fs::File::create(folder.join("out"))?)
@@ -73,6 +77,7 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
                 "run" | "preview" => &[3],
                 "doctor" => &[1],
                 "consent" => &[0, 1, 2, 3],
+                _ if files > 0 => &[0],
                 // A command of commands alone says what they are.
                 _ => &[0, 2],
             };
@@ -137,6 +142,15 @@ fn commands() -> Result<Vec<Vec<String>>> {
     found.push(vec!["help".to_owned()]);
     found.push(vec!["--version".to_owned()]);
     Ok(found)
+}
+
+/// How many schema files a command reads.
+fn files(command: &[String]) -> usize {
+    match command.join(" ").as_str() {
+        "schema check" | "schema show" => 1,
+        "schema diff" => 2,
+        _ => 0,
+    }
 }
 
 fn configure(folder: &Folder, consent: &str, tor: &str) -> Result<std::path::PathBuf> {
