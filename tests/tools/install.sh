@@ -70,8 +70,7 @@ if [ -z "$packages" ] && [ $need_go = no ]; then
     exit 0
 fi
 
-go_help="Go $minimum_go or newer is missing: install it from https://go.dev/dl and put it on PATH, or \
-set UNDERTONE_INFLUXD to the path of an influxd of version 2, which is all that Go is needed for"
+go_help="Go $minimum_go or newer is missing: install it from https://go.dev/dl and put it on PATH"
 if ! command -v apt-get >/dev/null; then
     [ -z "$packages" ] || say "missing:$packages"
     [ $need_go = no ] || say "$go_help"

@@ -9,6 +9,7 @@ mod told;
 
 use std::{
     fmt::Write,
+    os::unix::fs::PermissionsExt,
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -42,17 +43,21 @@ fn what_clients_of_influxdb_write_arrives_exactly_once() -> Result<()> {
     machine.file("listener-token", TOKEN)?;
     machine.configure(&format!(
         "alias = \"{ALIAS}\"\nhost.collect = []\n\
-         [[listener]]\ntcp = \"{tcp}\"\ntoken_file = \"listener-token\"\n"
+         [[listener]]\ntcp = \"{tcp}\"\ntoken_file = \"listener-token\"\n\
+         [[listener]]\nunix = \"group.sock\"\nmode = \"0660\"\n"
     ))?;
     machine.start()?;
     machine.wait_for(&format!("listening on http://{tcp}"))?;
 
-    let socket = machine.socket().display().to_string();
+    let of_group = machine.socket().with_file_name("group.sock");
+    let mode = of_group.metadata()?.permissions().mode() & 0o777;
+    ensure!(mode == 0o660, "its group may write: {mode:o}");
+    let (socket, of_group) = (machine.socket().display().to_string(), of_group.display());
     let url = format!("http://{tcp}");
     let mut written = with_go(&["http://localhost", "unused", &socket])?;
     written.extend(with_go(&[&url, TOKEN])?);
     for (name, output) in [
-        ("v1 socket", format!("[[outputs.influxdb]]\nurls = [\"unix://{socket}\"]")),
+        ("v1 socket", format!("[[outputs.influxdb]]\nurls = [\"unix://{of_group}\"]")),
         (
             "v1 tcp",
             format!(
