@@ -3,7 +3,7 @@
 //! Bytes are those of the TCP streams to and from the guard, which is what a volume-based tariff counts, but for the
 //! headers of packets: a few per cent more. `make privacy-wire` measures them and fails if they are wrong.
 
-use crate::profile::Profile;
+use crate::{profile::Profile, scope::Scope};
 
 /// A month has 30 days.
 const MONTH_SECONDS: f64 = 30.0 * 24.0 * 3_600.0;
@@ -35,16 +35,17 @@ impl Cost {
     /// difference of 63 kB (proposal 140, section 3.1), and each of 9,000 relays once with 0.5 kB.
     pub const DIRECTORY_BYTES_A_MONTH: u64 = 30_000_000;
 
-    /// Of an agent of this profile, where the points of a batch fill so many parcels.
-    pub fn monthly(profile: Profile, parcels_a_batch: f64, tor_here: bool) -> Self {
-        let rhythm = profile.rhythm();
-        let (sessions, reporting) = match profile.rotation() {
-            Some(rotation) => {
+    /// Of an agent of this profile and scope, where the points of a batch fill so many parcels. In
+    /// [`Profile::Fleet`] the scope says nothing.
+    pub fn monthly(profile: Profile, scope: Scope, parcels_a_batch: f64, tor_here: bool) -> Self {
+        let rhythm = profile.rhythm(scope);
+        let (sessions, reporting) = match profile.rotation(scope) {
+            Some(rotation) if !scope.is_batch() => {
                 let (life, silence) = rotation.means();
                 let cycle = (life + silence).as_secs_f64();
                 (MONTH_SECONDS / cycle, life.as_secs_f64() / cycle)
             }
-            None => (0.0, 1.0),
+            _ => (0.0, 1.0),
         };
         let seconds = MONTH_SECONDS * reporting;
         let cuts = seconds / rhythm.cut_mean.as_secs_f64();
@@ -59,6 +60,9 @@ impl Cost {
             let own = (cuts * parcels_a_batch).min(slots);
             (own, slots - own)
         };
+        // Every push of a session that has one batch is its first.
+        let alone = scope.is_batch() && profile.has_scopes();
+        let sessions = if alone { own + chaff } else { sessions };
         Self {
             own: own * push,
             chaff: chaff * push,
@@ -84,22 +88,22 @@ mod tests {
 
     #[test]
     fn an_anonymous_agent_has_as_many_pushes_as_slots() {
-        let cost = Cost::monthly(Profile::Anonymous, 1.0, true);
+        let cost = Cost::monthly(Profile::Anonymous, Scope::default(), 1.0, true);
         // 6.5 h of life and silence, 6.0 of them with a slot every 171 s: 14,000 pushes.
         let pushes = (cost.own + cost.chaff) / Cost::PUSH_BYTES as f64;
         assert!((pushes - 14_000.0).abs() < 200.0, "{pushes}");
-        let more = Cost::monthly(Profile::Anonymous, 100.0, true);
+        let more = Cost::monthly(Profile::Anonymous, Scope::default(), 100.0, true);
         assert!((more.total() - cost.total()).abs() < 1.0, "what is measured costs nothing more");
         let sessions = cost.sessions / Cost::SESSION_BYTES as f64;
         assert!((sessions - 110.5).abs() < 1.0, "{sessions}");
         let parts = cost.own + cost.chaff + cost.sessions;
-        assert_eq!(Cost::monthly(Profile::Anonymous, 1.0, false).total(), parts);
+        assert_eq!(Cost::monthly(Profile::Anonymous, Scope::default(), 1.0, false).total(), parts);
     }
 
     #[test]
     fn a_fleet_pays_for_what_it_measures() {
         let fleet = Profile::Fleet(Rhythm::every(Duration::from_secs(240)));
-        let cost = Cost::monthly(fleet, 2.0, true);
+        let cost = Cost::monthly(fleet, Scope::default(), 2.0, true);
         assert!((cost.own - 21_600.0 * Cost::PUSH_BYTES as f64).abs() < 1.0);
         // 15,155 slots, of which 8,850 find nothing.
         assert!((cost.chaff / Cost::PUSH_BYTES as f64 - 8_850.0).abs() < 10.0, "{}", cost.chaff);

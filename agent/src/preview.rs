@@ -103,7 +103,7 @@ impl Preview {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
     use undertone_wire::{endpoint::DeploymentId, reading::Reading};
 
@@ -112,6 +112,7 @@ mod tests {
         clock::Clock,
         session::Session,
         snapshot::{Sample, Series},
+        spool::Sealed,
     };
 
     fn sample(measurement: &str, count: i64) -> Sample {
@@ -124,16 +125,16 @@ mod tests {
         let declared = "namespace = \"app\"\n[[measurement]]\nname = \"things\"\nkind = \"counter\"\n\
                         description = \"Things.\"\n";
         let mut gate = Gate::new(Arc::new(Schema::from_toml(declared).unwrap()));
-        let (mut batch, mut spool, inbox) = (Batch::default(), Spool::default(), Inbox::new().0);
+        let (mut batch, mut spool, inbox) = (Batch::default(), Spool::new(Duration::MAX), Inbox::new().0);
         let mut session =
-            Session::new(DeploymentId::from([2; 32]), Clock::simulated(1).0.randomness());
+            Session::new(DeploymentId::from([2; 32]), &Clock::simulated(1).0);
         let read = |batch: &mut Batch, gate: &mut Gate, count| {
             let samples = [sample("app.things.count", count), sample("app.secret.count", count)];
             batch.add(samples.into_iter().filter_map(|sample| gate.pass(sample)).collect());
         };
         read(&mut batch, &mut gate, 1);
         let first = batch.cut().payload;
-        spool.add(session.seal(&first), std::time::Duration::ZERO);
+        spool.add(Sealed { parcel: session.seal(&first), route: None }, Duration::ZERO);
         read(&mut batch, &mut gate, 2);
         read(&mut batch, &mut gate, 3);
 

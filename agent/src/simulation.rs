@@ -23,6 +23,7 @@ use crate::{
     agent::State,
     clock::Clock,
     gate::Gate,
+    ledger::{Book, Ledger},
     points::Inbox,
     profile::Profile,
     scope::Scope,
@@ -78,6 +79,7 @@ impl Simulation {
             Some(_) => None,
             None => Some(Session::new(self.ingest.deployment, &clock)),
         };
+        let (_, looks) = mpsc::channel(1);
         let worker = Worker {
             profile: self.profile,
             scope: self.scope,
@@ -88,6 +90,8 @@ impl Simulation {
             interval: self.schema.interval(),
             gate: Gate::new(Arc::new(self.schema)),
             inbox: Inbox::new().0,
+            ledger: Book::new(Ledger::Memory, None, clock.clone()),
+            looks,
             clock,
             shared: Arc::new(Shared::new(State::Silent, first.as_ref().map(Session::id))),
             parcels_dropped: 0,

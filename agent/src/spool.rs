@@ -84,7 +84,7 @@ impl Spool {
 
     /// Those that wait, the oldest first.
     pub(crate) fn parcels(&self) -> impl Iterator<Item = &Parcel> {
-        self.waiting.iter().map(|waiting| &waiting.parcel)
+        self.waiting.iter().map(|waiting| &waiting.sealed.parcel)
     }
 
     /// How many wait.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use undertone::{Cost, Ledger, Rhythm};
+use undertone::{Cost, Ledger, Rhythm, Scope};
 use undertone_collectors::listener::SocketMode;
 
 use crate::{
@@ -109,7 +109,7 @@ fn write_cost(config: &Config, out: &mut impl Write) -> io::Result<()> {
     let agent = &config.agent;
     let tor_here = matches!(agent.transport, Transport::Embedded(_));
     let rhythm = Rhythm::every(agent.push_every);
-    let cost = Cost::monthly(reporter::profile(agent), PARCELS_A_BATCH, tor_here);
+    let cost = Cost::monthly(reporter::profile(agent), Scope::default(), PARCELS_A_BATCH, tor_here);
     let (cut, slot) = (rhythm.cut_mean.as_secs_f64(), rhythm.slot_mean_in_effect().as_secs_f64());
     let (push, idle) = (kilobytes(Cost::PUSH_BYTES), kilobytes(Cost::IDLE_BYTES_A_MINUTE));
     let theirs = "that of the tor that runs already".to_owned();

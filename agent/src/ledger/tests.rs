@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     folder::Folder,
     pusher::{FailureKind, Outcome as Pushed, push},
+    route::Route,
     transport::{Connect, ConnectError, Isolation, Pending, Stream},
 };
 
@@ -245,8 +246,8 @@ async fn push_one(transport: &ToTest, ledger: &Arc<Book>, points: &[Point]) -> P
     let key = SessionKey::from_seed(&[1; 32]);
     let payload = Payload::encode(points).unwrap();
     let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
-    let endpoint = &ingest.endpoints[0];
-    push(transport, endpoint, Isolation([0; 16]), (&parcel, Age(3)), 0, ledger).await
+    let route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
+    push(transport, &route, (&parcel, Age(3)), || true, ledger).await
 }
 
 #[tokio::test]

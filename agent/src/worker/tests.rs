@@ -21,7 +21,7 @@ use undertone_wire::{
 
 use self::ingest::{Arrival, Behaviour, Watched};
 use super::*;
-use crate::clock::paused::Paused;
+use crate::{clock::paused::Paused, ledger::Ledger};
 
 const ONIONS: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,7 +70,10 @@ impl Stage {
         let shared = Arc::new(Shared::new(State::Silent, None));
         let (registry, ingest) = (Registry::new(), ONIONS.parse::<Ingest>().unwrap());
         let schema = Schema::try_from(Metrics::DECLARATION).unwrap();
+        let (_, looks) = mpsc::channel(1);
         let worker = Worker {
+            ledger: Book::new(Ledger::Memory, None, clock.clone()),
+            looks,
             clock,
             profile,
             scope,
