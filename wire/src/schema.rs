@@ -9,7 +9,7 @@ mod text;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{FieldValue, Point, reading::Reading};
+use crate::{FieldValue, Point, Tags, reading::Reading};
 
 pub use text::SchemaError;
 
@@ -181,11 +181,7 @@ impl Schema {
     ///
     /// # Errors
     /// [`Refusal::Measurement`], [`Refusal::Tag`] or [`Refusal::TagValue`].
-    pub fn declared(
-        &self,
-        name: &str,
-        tags: &BTreeMap<String, String>,
-    ) -> Result<&Measurement, Refusal> {
+    pub fn declared(&self, name: &str, tags: &Tags) -> Result<&Measurement, Refusal> {
         let measurement = self.measurement(name).ok_or(Refusal::Measurement)?;
         measurement.check_tags(tags)?;
         Ok(measurement)
@@ -198,7 +194,7 @@ impl Schema {
     /// # Errors
     /// [`Refusal`] if not.
     pub fn check_open(&self, point: &Point) -> Result<(), Refusal> {
-        if !self.open || self.measurements.contains_key(&point.measurement) {
+        if !self.open || self.measurements.contains_key(point.measurement.as_str()) {
             return Err(Refusal::Measurement);
         }
         if point.tags.keys().any(|key| key == SESSION_TAG || text::is_reserved(key)) {
@@ -228,13 +224,13 @@ impl Schema {
 
 impl Measurement {
     /// Whether `tags` are exactly the declared ones, each with an allowed value.
-    fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    fn check_tags(&self, tags: &Tags) -> Result<(), Refusal> {
         if tags.len() != self.tags.len() {
             return Err(Refusal::Tag);
         }
         for (key, value) in tags {
-            let allowed = self.tags.get(key).ok_or(Refusal::Tag)?;
-            if !allowed.contains(value) {
+            let allowed = self.tags.get(key.as_str()).ok_or(Refusal::Tag)?;
+            if !allowed.iter().any(|allowed| allowed == value) {
                 return Err(Refusal::TagValue);
             }
         }
