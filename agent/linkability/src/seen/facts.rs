@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use undertone_wire::{FieldValue, Point};
+use undertone_wire::{FieldValue, Name, Point, Tags};
 
 /// One number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,7 +20,7 @@ pub struct Fact {
 pub struct Names {
     names: Vec<String>,
     /// Where each series' fields stand.
-    series: Vec<(String, BTreeMap<String, String>, BTreeMap<String, u16>)>,
+    series: Vec<(Name, Tags, BTreeMap<Name, u16>)>,
 }
 
 impl Names {
@@ -52,7 +52,7 @@ impl Names {
     }
 
     fn series(&mut self, point: &Point) -> usize {
-        let same = |(measurement, tags, _): &(String, BTreeMap<String, String>, _)| {
+        let same = |(measurement, tags, _): &(Name, Tags, _)| {
             *measurement == point.measurement && *tags == point.tags
         };
         self.series.iter().position(same).unwrap_or_else(|| {
@@ -69,7 +69,7 @@ impl Names {
         let tags: String = tags.iter().map(|(key, value)| format!(",{key}={value}")).collect();
         let index = u16::try_from(self.names.len()).unwrap_or(u16::MAX);
         self.names.push(format!("{measurement}{tags} {field}"));
-        fields.insert(field.to_owned(), index);
+        fields.insert(field.into(), index);
         index
     }
 }
