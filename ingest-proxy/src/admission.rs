@@ -281,6 +281,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn p8_whatever_a_parcel_holds_its_answer_waits_for_the_queue() {
+        let fixture = Fixture::new().await;
+        let secret = Point::new("app.secret.count").field("count", 1_i64).at(0);
+        let stored = fixture.parcel(1, &[hits(1, 0)]);
+        let other = Fixture { session: SessionKey::from_seed(&[2; 32]), ..Fixture::new().await };
+        let (mut admitted, mut replayed) = (0, 0);
+        for (what, parcel, known) in [
+            ("stored", &stored, false),
+            ("chaff", &fixture.parcel(2, &[]), false),
+            ("refused by the schema", &fixture.parcel(3, &[secret]), false),
+            ("a second session", &other.parcel(4, &[hits(1, 0)]), false),
+            ("chaff of a second session", &other.parcel(5, &[]), false),
+            ("known", &stored, true),
+        ] {
+            assert_eq!(fixture.send(parcel).await, Verdict::Taken, "{what}");
+            admitted += u64::from(!known);
+            replayed += u64::from(known);
+            // Counted in its commit, which was before the answer.
+            let stats = fixture.queue.stats();
+            assert_eq!(
+                (stats.admitted().parcels, stats.replayed()),
+                (admitted, replayed),
+                "{what}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn p2_what_nobody_declared_is_taken_only_where_a_schema_is_open() {
         let mut fixture = Fixture::new().await;
         let now = SystemTime::now();

@@ -399,6 +399,29 @@ async fn p3_with_scope_batch_every_batch_is_a_session_on_a_circuit_of_its_own() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn p5_with_scope_batch_the_times_of_requests_do_not_depend_on_load_or_answers() {
+    let mut expected = None;
+    for (busy, behaviour) in [
+        (true, Behaviour::Answer),
+        (false, Behaviour::Answer),
+        (true, Behaviour::Unavailable),
+        (true, Behaviour::CloseUnanswered),
+    ] {
+        let mut stage = Stage::new(4, Scope::Batch, Profile::Anonymous);
+        stage.watched.behave(behaviour);
+        if busy {
+            stage.until(2 * DAY).await;
+        } else {
+            sleep(2 * DAY).await;
+        }
+        let times: Vec<Moment> = stage.watched.arrivals().iter().map(|a| a.at).collect();
+        assert!(times.len() > 60, "{} requests", times.len());
+        let expected = expected.get_or_insert_with(|| times.clone());
+        assert!(times == *expected, "other times: busy {busy}, {behaviour:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn p3_with_scope_batch_withheld_answers_give_no_age_that_stands_out() {
     let (begin, end) = (2 * DAY, 2 * DAY + 12 * HOUR);
     let stage = batches(Some((begin, end))).await;

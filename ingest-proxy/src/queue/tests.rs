@@ -372,3 +372,46 @@ async fn it_can_be_reopened_right_after_it_was_dropped() {
         queue.admit(parcel(number)).await.unwrap();
     }
 }
+
+/// Commits in the write-ahead log: frames that say how large the file is after them (file format of
+/// SQLite, section 4.1). With `synchronous=FULL` each of them is waited for.
+fn commits(folder: &TempDir) -> usize {
+    const HEADER: usize = 32;
+    const FRAME_HEADER: usize = 24;
+    let log = fs::read(folder.path().join("queue.sqlite3-wal")).unwrap();
+    let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    let frames = log[HEADER..].chunks_exact(FRAME_HEADER + page);
+    frames.filter(|frame| frame[4..8] != [0; 4]).count()
+}
+
+#[test]
+fn p8_chaff_takes_the_same_commit_as_what_is_stored_refused_or_known() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let mut store =
+        store::Store::open(folder.path(), QueueLimits::default(), clock.clock()).unwrap();
+    let prepared = |id: u8, lines: &str, refused| Prepared {
+        parcel_id: [id; 16],
+        lines: lines.to_owned(),
+        points: u64::from(!lines.is_empty()),
+        refused,
+    };
+    // The first one makes the log.
+    store.admit(&[prepared(1, "m,session=s n=1i 1", vec![])]).unwrap();
+    let mut before = commits(&folder);
+    for (what, parcel) in [
+        ("stored", prepared(2, "m,session=s n=2i 2", vec![])),
+        ("chaff", prepared(3, "", vec![])),
+        ("refused by the schema", prepared(4, "", vec![("tag", 3)])),
+        (
+            "a second session on its circuit",
+            prepared(5, "", vec![("second_session_on_circuit", 0)]),
+        ),
+        ("known, stored", prepared(2, "m,session=s n=2i 2", vec![])),
+        ("known, chaff", prepared(3, "", vec![])),
+    ] {
+        store.admit(&[parcel]).unwrap();
+        let after = commits(&folder);
+        assert_eq!(after - before, 1, "commits for what is {what}");
+        before = after;
+    }
+}

@@ -87,7 +87,8 @@ fn p3_a_restart_joins_no_sessions() -> Result<()> {
     work(&capture, folder.path(), 2, 12 * 60)?;
     let after = capture.streams().split_off(before.len());
     assert!(before.len() > 50 && after.len() > 50, "{} and {}", before.len(), after.len());
-    assert_eq!(marks(&before)?.intersection(&marks(&after)?).count(), 0);
+    let known = marks(&before)?.intersection(&marks(&after)?).count();
+    assert_eq!(known, 0, "marks of an earlier session");
 
     // One that has never been here before does the same to the byte: so nothing tells of a before.
     work(&other, elsewhere.path(), 2, 12 * 60)?;
@@ -121,6 +122,7 @@ fn p3_two_agents_of_one_program_have_sessions_of_their_own() -> Result<()> {
         let streams_now = capture.streams().into_iter();
         streams.push(streams_now.filter(|stream| !stream.request_ends.is_empty()).collect());
     }
-    assert_eq!(marks(&streams[0])?.intersection(&marks(&streams[1])?).count(), 0);
+    let common = marks(&streams[0])?.intersection(&marks(&streams[1])?).count();
+    assert_eq!(common, 0, "marks that two agents have in common");
     Ok(())
 }
