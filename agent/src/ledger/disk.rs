@@ -121,7 +121,10 @@ impl Disk {
     }
 
     pub(super) fn read(&self, now: Moment) -> io::Result<Sent> {
-        self.sweep(now);
+        // An agent that is off, or has sent nothing yet, only reads.
+        if self.with(|files| !files.begun.is_empty()) {
+            self.sweep(now);
+        }
         read(self.folder.data_dir())
     }
 
