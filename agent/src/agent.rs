@@ -27,8 +27,11 @@ use crate::{
     consent::{AgentConsent, Consent, Declared, Inner, OffReason, watch},
     deletion,
     error::{Error, ErrorKind},
+    folder::Folder,
     gate::Gate,
+    ledger::{Book, Ledger, Sent},
     points::{Inbox, Points},
+    preview::Preview,
     process::Owner,
     profile::Profile,
     pusher::FailureKind,
@@ -36,11 +39,13 @@ use crate::{
     session::Session,
     shutdown::Shutdown,
     transport::{Connect, TorStatus, Transport},
-    worker::{Shared, Stop, Worker},
+    worker::{Look, Shared, Stop, Worker},
 };
 
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
 const THREADS: usize = 1;
+/// How long the agent's task may take to say what would go out: it never blocks, but a machine may be busy.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 
 /// Aggregates what a program measures and pushes it through Tor.
 ///
@@ -53,6 +58,7 @@ pub struct Agent {
     // Tor is the runtime's to keep.
     transport: Option<Weak<dyn Connect>>,
     consent: AgentConsent,
+    ledger: Arc<Book>,
     owner: Owner,
     pub(crate) running: Held,
 }
@@ -64,6 +70,7 @@ pub struct Agent {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     stop: Option<mpsc::Sender<Stop>>,
+    looks: Option<mpsc::Sender<Look>>,
     owner: Owner,
 }
 
@@ -118,6 +125,7 @@ pub struct AgentBuilder {
     consent: Option<Consent>,
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
+    ledger: Option<Ledger>,
     clock: Clock,
 }
 
@@ -132,6 +140,7 @@ impl Agent {
             consent: None,
             transport: None,
             data_dir: None,
+            ledger: None,
             clock: Clock::system(),
         }
     }
@@ -210,6 +219,34 @@ impl Agent {
         Ok(())
     }
 
+    /// What was sent in the last 24 hours, byte for byte, chaff included, the oldest first (invariant P9).
+    ///
+    /// With a ledger on disk also by earlier runs, and by other processes of the same data folder; then this
+    /// reads files, and [`crate::ledger::read`] shows the same without an agent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Ledger`] if its files can't be read.
+    pub fn sent(&self) -> Result<Sent, Error> {
+        if !self.owner.is_here() {
+            // What it holds in memory may be locked for ever.
+            return Ok(Sent::default());
+        }
+        let read = self.ledger.read();
+        read.map_err(|error| Error::new(ErrorKind::Ledger, "read the ledger").because(error))
+    }
+
+    /// What would go out now: what waits, and what was read since the last cut. What instruments have
+    /// counted in the interval that runs isn't read yet, and is there after it.
+    ///
+    /// None while there is no session to report under: the agent is off, or silent. Asks the agent's task
+    /// and waits for it, mostly less than a millisecond and at most 2 s, after which it is none, too.
+    pub fn preview(&self) -> Option<Preview> {
+        self.session()?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.running.looks()?.try_send(Look(tell)).ok()?;
+        told.recv_timeout(LOOK_LIMIT).ok()
+    }
+
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
     ///
     /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
@@ -240,11 +277,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (runtime, stop) = (self.runtime.take(), self.stop.take());
+        let (runtime, channels) = (self.runtime.take(), (self.stop.take(), self.looks.take()));
         if !self.owner.is_here() {
             // The locks of a runtime whose threads stayed behind may be held for ever, and its poll
             // is shared with the parent's: not even an orderly end may be tried.
-            std::mem::forget((runtime, stop));
+            std::mem::forget((runtime, channels));
         } else if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -255,6 +292,11 @@ impl Held {
     /// What runs, for whoever ends it; nothing the second time, nor in a child that was forked.
     pub(crate) fn take(&self) -> Option<Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Where the task that runs is asked for a look; none in a child that was forked.
+    fn looks(&self) -> Option<mpsc::Sender<Look>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.looks.clone()
     }
 
     fn put(&self, running: Running) {
@@ -324,10 +366,17 @@ impl AgentBuilder {
         self
     }
 
-    /// Where Tor keeps its state. Made when it is first needed, with mode 0700.
+    /// Where Tor keeps its state, and the agent its ledger. Made when it is first needed, with mode 0700.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(folder.into());
+        self
+    }
+
+    /// Where the ledger is kept; on disk unless set, or in memory where there is no data folder.
+    #[must_use]
+    pub fn ledger(mut self, ledger: Ledger) -> Self {
+        self.ledger = Some(ledger);
         self
     }
 
@@ -344,7 +393,8 @@ impl AgentBuilder {
     /// disk nor network.
     ///
     /// # Errors
-    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor;
+    /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor or for
+    /// [`Ledger::Disk`];
     /// [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`]; [`ErrorKind::TorConfiguration`];
     /// [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
@@ -360,10 +410,14 @@ impl AgentBuilder {
         let source = self.consent.unwrap_or_else(|| Consent::callback(|| false));
         let answered = source.permits(&schema);
         let running = Held::default();
-        let consent = |shared: &Arc<Shared>, data_dir| {
+        let folder = self.data_dir.clone().map(|data_dir| Arc::new(Folder::new(data_dir)));
+        let ledger = self.ledger.unwrap_or(Ledger::Disk);
+        let ledger = Book::new(ledger, folder.clone(), self.clock.clone());
+        let consent = |shared: &Arc<Shared>| {
             let (declared, running) = (Declared::new(schema), running.clone());
             let (owner, shared) = (Owner::this(), Arc::clone(shared));
-            AgentConsent::new(Inner { owner, source, declared, data_dir, running, shared })
+            let (ledger, data_dir) = (Arc::clone(&ledger), self.data_dir.clone());
+            AgentConsent::new(Inner { owner, source, declared, data_dir, ledger, running, shared })
         };
         let agreed = match answered {
             Ok(agreed) => agreed,
@@ -373,7 +427,7 @@ impl AgentBuilder {
                     deletion::delete(data_dir, Duration::ZERO);
                 }
                 let shared = Arc::new(Shared::new(State::Off(reason), None));
-                let consent = consent(&shared, self.data_dir);
+                let consent = consent(&shared);
                 let (registry, points) = (Registry::new(), Points::off());
                 let owner = Owner::this();
                 return Ok(Agent {
@@ -383,12 +437,17 @@ impl AgentBuilder {
                     profile,
                     transport: None,
                     consent,
+                    ledger,
                     owner,
                     running,
                 });
             }
         };
 
+        if self.ledger == Some(Ledger::Disk) && folder.is_none() {
+            let what = "a ledger on disk needs a data folder: data_dir(…)";
+            return Err(Error::new(ErrorKind::Incomplete, what));
+        }
         let transport = match self.transport {
             Some(transport) => transport,
             None => default_transport()?,
@@ -404,9 +463,15 @@ impl AgentBuilder {
             .map_err(|error| no_runtime().because(error))?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = mpsc::channel(1);
+        let (looks, looked) = mpsc::channel(1);
         // From here on, whatever ends this ends the runtime without waiting.
-        running.put(Running { runtime: Some(runtime), stop: Some(stop), owner: Owner::this() });
-        let transport = transport.open(&handle, self.data_dir.clone())?;
+        running.put(Running {
+            runtime: Some(runtime),
+            stop: Some(stop),
+            looks: Some(looks),
+            owner: Owner::this(),
+        });
+        let transport = transport.open(&handle, folder)?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
             let what = "an agent needs an onion address to report to";
@@ -431,17 +496,20 @@ impl AgentBuilder {
             interval: agreed.interval(),
             gate: Gate::new(Arc::new(agreed)),
             inbox,
+            ledger: Arc::clone(&ledger),
+            looks: looked,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
         };
+        handle.spawn(Book::keep(Arc::downgrade(&ledger)));
         handle.spawn(worker.run(first, stopped));
-        let consent = consent(&shared, self.data_dir);
+        let consent = consent(&shared);
         if let Some(inner) = consent.watched() {
             handle.spawn(watch(inner));
         }
-        let owner = Owner::this();
-        Ok(Agent { registry, shared, points, profile, transport: seen, consent, owner, running })
+        let (transport, owner) = (seen, Owner::this());
+        Ok(Agent { registry, shared, points, profile, transport, consent, ledger, owner, running })
     }
 }
 

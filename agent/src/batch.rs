@@ -16,14 +16,14 @@ use crate::{gate::Declared, snapshot::Series};
 const INTERVALS_LIMIT: usize = 64;
 
 /// Declared readings, by interval.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
     intervals: Vec<Interval>,
     /// How many intervals the agent has seen.
     elapsed: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Interval {
     /// The number of the interval; where several were merged, of the last.
     number: u32,

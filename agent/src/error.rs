@@ -24,6 +24,8 @@ pub enum ErrorKind {
     Resources,
     /// The user's answer can't be written down, or not here.
     Consent,
+    /// The ledger can't be read.
+    Ledger,
     /// Something that must be set before the start wasn't.
     Incomplete,
     /// Two settings that can't be had together.

@@ -1,17 +1,29 @@
 //! A data folder that several processes of one program may name.
 //!
 //! Each takes the first numbered folder in it that no other process holds, so every process has a
-//! Tor of its own and a later start finds the state of an earlier one. A lock ends with its process.
+//! Tor and a ledger of its own and a later start finds the state of an earlier one. A lock ends with
+//! its process. Nothing is made before it is needed.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// The most processes that share a data folder.
 const PROCESSES_LIMIT: usize = 64;
+
+/// What numbered folders are called.
+pub(crate) const PREFIX: &str = "tor-";
+
+/// The data folder as one agent uses it, by Tor and by the ledger alike.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    data_dir: PathBuf,
+    claimed: Mutex<Option<Arc<Claimed>>>,
+}
 
 /// A folder that is this process's alone while this value lives.
 #[derive(Debug)]
@@ -20,11 +32,38 @@ pub(crate) struct Claimed {
     _lock: File,
 }
 
+impl Folder {
+    /// Touches nothing yet.
+    pub(crate) fn new(data_dir: PathBuf) -> Self {
+        Self { data_dir, claimed: Mutex::new(None) }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// This agent's numbered folder, the same one each time.
+    pub(crate) fn claim(&self) -> io::Result<Arc<Claimed>> {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claimed) = &*claimed {
+            return Ok(Arc::clone(claimed));
+        }
+        let first = Arc::new(Claimed::first_free(&self.data_dir)?);
+        *claimed = Some(Arc::clone(&first));
+        Ok(first)
+    }
+
+    /// Gives the numbered folder up, once whoever else holds it does so, too.
+    pub(crate) fn let_go(&self) {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Claimed {
     /// Takes the first free folder in `data_dir`, which is made if it doesn't exist (mode 0700).
     pub(crate) fn first_free(data_dir: &Path) -> io::Result<Self> {
         for number in 0..PROCESSES_LIMIT {
-            let path = data_dir.join(format!("tor-{number}"));
+            let path = data_dir.join(format!("{PREFIX}{number}"));
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
             let lock = OpenOptions::new()
                 .create(true)

@@ -30,7 +30,7 @@ pub(crate) struct Declared {
 pub(crate) struct Taken(Point);
 
 /// Lets through what the schema declares.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Gate {
     schema: Arc<Schema>,
     refused: BTreeMap<(String, Refusal), u64>,

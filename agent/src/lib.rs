@@ -40,7 +40,7 @@
 //!
 //! The file list is the way of a number: `snapshot` → `gate` → `batch` (and `points` from elsewhere) → `session` (seals) → `spool` →
 //! `pusher` → `transport`; a session's `life` moves it when `schedule` says so, and `worker` begins the
-//! next one when `rotation` does.
+//! next one when `rotation` does. What `pusher` hands to Tor is in the `ledger` first; `preview` shows what would follow.
 
 mod agent;
 mod batch;
@@ -48,11 +48,12 @@ mod clock;
 mod consent;
 mod deletion;
 mod error;
-#[cfg(feature = "tor")]
 mod folder;
 mod gate;
+pub mod ledger;
 mod life;
 mod points;
+mod preview;
 mod probe;
 mod process;
 mod profile;
@@ -73,7 +74,9 @@ pub use clock::{Clock, Hands};
 pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
 pub use deletion::{Deleted, delete as delete_data};
 pub use error::{Error, ErrorKind};
+pub use ledger::Ledger;
 pub use points::{Overflow, Points};
+pub use preview::{Preview, Refused};
 pub use probe::{Probed, probe};
 pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
@@ -84,6 +87,6 @@ pub use undertone_instruments::*;
 pub use undertone_wire::{
     FieldValue, Point,
     endpoint::Ingest,
-    schema::{Change, Direction, Schema, SchemaError},
+    schema::{Change, Direction, Refusal, Schema, SchemaError},
     session::SessionId,
 };

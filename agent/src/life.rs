@@ -15,6 +15,7 @@ use crate::{
     agent::State,
     batch::Batch,
     clock::{Hold, Moment},
+    preview::Preview,
     pusher::{FailureKind, Outcome, push},
     route::Route,
     schedule::{Event, Schedule},
@@ -22,7 +23,7 @@ use crate::{
     snapshot::Snapshots,
     spool::{Sealed, Spool},
     transport::Pending,
-    worker::{Stop, Worker},
+    worker::{Look, Stop, Worker},
 };
 
 /// How long a failed push at shutdown waits for the next try.
@@ -96,6 +97,10 @@ impl<'a> Life<'a> {
                     drop(hold);
                     pushing = self.pushes_on(outcome).then(|| self.push());
                 }
+                Some(Look(answer)) = self.worker.looks.recv() => {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(self.preview());
+                }
                 () = self.worker.clock.sleep_until(moment) => {
                     let now = self.worker.clock.now();
                     // Also when the machine has slept over it: nothing is done afterwards.
@@ -119,6 +124,12 @@ impl<'a> Life<'a> {
         }
         self.end();
         ended
+    }
+
+    /// What would go out now. Nothing changes for it.
+    fn preview(&self) -> Preview {
+        let Worker { inbox, gate, .. } = &*self.worker;
+        Preview::of_session(self.session.id(), &self.spool, &self.batch, inbox, gate)
     }
 
     /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).
@@ -241,9 +252,10 @@ impl<'a> Life<'a> {
         let hold = self.worker.clock.hold();
         let transport = Arc::clone(&self.worker.transport);
         let (clock, end) = (self.worker.clock.clone(), self.end);
+        let ledger = Arc::clone(&self.worker.ledger);
         Box::pin(async move {
             let still = || end.is_none_or(|end| clock.now() < end);
-            let outcome = push(&*transport, &route, &parcel, age, still).await;
+            let outcome = push(&*transport, &route, (&parcel, age), &ledger, still).await;
             (parcel.id(), outcome, hold)
         })
     }

@@ -37,7 +37,7 @@ pub struct Points(Option<(Owner, Arc<Mutex<Waiting>>)>);
 /// There is no room for these points now: they are given back, to be tried again later.
 pub struct Overflow(pub Vec<Point>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Waiting {
     points: VecDeque<Point>,
     bytes: usize,
@@ -105,6 +105,12 @@ impl Inbox {
         let waiting = Arc::new(Mutex::new(Waiting::default()));
         let points = Points(Some((Owner::this(), Arc::clone(&waiting))));
         (Self { waiting, passed: VecDeque::new(), try_next: FIRST_TRY }, points)
+    }
+
+    /// Another one with the same points, to try things with.
+    pub(crate) fn copy(&self) -> Self {
+        let waiting = Arc::new(Mutex::new(lock(&self.waiting).clone()));
+        Self { waiting, passed: self.passed.clone(), try_next: self.try_next }
     }
 
     /// The points of the next parcel; none if nothing waits.

@@ -3,7 +3,7 @@
 //! A probe is a request as long as a push that holds no parcel. A proxy of ours answers it with its
 //! constant 400 and stores nothing; no session, no point and no time is in it.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use rand::Rng;
 use tokio::{runtime::Builder, time::timeout};
@@ -13,6 +13,7 @@ use crate::{
     clock::Clock,
     consent::{Answer, Consent, switched_off},
     error::{Error, ErrorKind},
+    folder::Folder,
     pusher::{FailureKind, Outcome, push_nothing},
     transport::{Connect, Isolation, TorStatus, Transport},
 };
@@ -53,7 +54,8 @@ pub fn probe(
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::new(ErrorKind::Resources, "start a runtime").because(error))?;
-    let transport = transport.open(runtime.handle(), data_dir)?;
+    let transport =
+        transport.open(runtime.handle(), data_dir.map(|dir| Arc::new(Folder::new(dir))))?;
     let failures = runtime.block_on(async {
         let mut failures = Vec::new();
         for endpoint in &ingest.endpoints {

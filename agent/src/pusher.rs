@@ -1,9 +1,10 @@
 //! One push: one connection, one request, one status.
 //!
 //! The agent reads nothing of an answer but its status, and every failure means the same: the next
-//! slot. What takes long ends at a limit, so that a hostile ingest side can't hold anything open.
+//! slot. What takes long ends at a limit, so that a hostile ingest side can't hold anything open. What
+//! the ledger can't hold isn't sent (invariant P9).
 
-use std::{pin::pin, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -17,6 +18,7 @@ use undertone_wire::{
 };
 
 use crate::{
+    ledger::{Book, Tap},
     route::Route,
     transport::{Connect, ConnectError, Isolation, Stream},
 };
@@ -58,7 +60,7 @@ pub enum FailureKind {
     Protocol,
     /// The ingest side calls parcels malformed: another deployment or version.
     Refused,
-    /// The data folder can't be written.
+    /// The data folder, or the ledger in it, can't be written.
     DataFolder,
 }
 
@@ -67,13 +69,36 @@ pub enum FailureKind {
 pub(crate) async fn push(
     transport: &dyn Connect,
     route: &Route,
-    parcel: &Parcel,
-    age: Age,
+    (parcel, age): (&Parcel, Age),
+    ledger: &Arc<Book>,
     still: impl Fn() -> bool + Send,
 ) -> Outcome {
+    // Nobody is connected to for what can't be sent.
+    if let Err(error) = ledger.ready().await {
+        return unrecorded(&error);
+    }
     let limit = CONNECT_LIMIT * 2_u32.pow(route.hung.min(DOUBLINGS));
+    let stream = match connect(transport, &route.endpoint, route.isolation, limit).await {
+        Ok(stream) => stream,
+        Err(outcome) => return outcome,
+    };
+    if !still() {
+        return Outcome::Failed(FailureKind::Endpoint);
+    }
+    let (tap, told) = Tap::new(stream, Arc::clone(ledger));
     let body = Bytes::copy_from_slice(&parcel.body(age));
-    deliver(transport, &route.endpoint, route.isolation, body, limit, still).await
+    let outcome = deliver(Box::new(tap), &route.endpoint, body).await;
+    let (attempts, failure) = told.take();
+    for attempt in attempts {
+        ledger.outcome(attempt, outcome.into()).await;
+    }
+    failure.map_or(outcome, |error| unrecorded(&error))
+}
+
+/// Nothing was sent, for the ledger can't be written.
+fn unrecorded(error: &io::Error) -> Outcome {
+    tracing::warn!(%error, "the ledger can't be written, so nothing is sent");
+    Outcome::Failed(FailureKind::DataFolder)
 }
 
 /// Sends a request of a push's length that holds no parcel, which a proxy answers as malformed.
@@ -84,25 +109,26 @@ pub(crate) async fn push_nothing(
     limit: Duration,
 ) -> Outcome {
     let body = Bytes::from_static(&[0; request::BODY_LENGTH]);
-    deliver(transport, endpoint, isolation, body, limit, || true).await
+    match connect(transport, endpoint, isolation, limit).await {
+        Ok(stream) => deliver(stream, endpoint, body).await,
+        Err(outcome) => outcome,
+    }
 }
 
-async fn deliver(
+async fn connect(
     transport: &dyn Connect,
     endpoint: &Endpoint,
     isolation: Isolation,
-    body: Bytes,
     limit: Duration,
-    still: impl Fn() -> bool + Send,
-) -> Outcome {
-    let stream = match timeout(limit, transport.connect(endpoint, isolation)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Outcome::Failed(error.into()),
-        Err(_) => return Outcome::Hung(FailureKind::Tor),
-    };
-    if !still() {
-        return Outcome::Failed(FailureKind::Endpoint);
+) -> Result<Box<dyn Stream>, Outcome> {
+    match timeout(limit, transport.connect(endpoint, isolation)).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(Outcome::Failed(error.into())),
+        Err(_) => Err(Outcome::Hung(FailureKind::Tor)),
     }
+}
+
+async fn deliver(stream: Box<dyn Stream>, endpoint: &Endpoint, body: Bytes) -> Outcome {
     let request = request::push(&endpoint.onion, Full::new(body));
     match timeout(ANSWER_LIMIT, exchange(stream, request)).await {
         Ok(Ok(StatusCode::NO_CONTENT)) => Outcome::Taken,
@@ -158,7 +184,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::transport::Pending;
+    use crate::{clock::Clock, ledger::Ledger, transport::Pending};
 
     /// An onion service whose introductions lead nowhere.
     #[derive(Default)]
@@ -189,14 +215,16 @@ mod tests {
         let key = SessionKey::from_seed(&[1; 32]);
         let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
         let transport = Hanging::default();
+        let ledger = Book::new(Ledger::Memory, None, Clock::system());
         for (hung, seconds) in [(0, 60), (1, 120), (2, 240), (1_000, 240)] {
             let begun = Instant::now();
             let mut route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
             route.hung = hung;
-            let outcome = push(&transport, &route, &parcel, Age(0), || true).await;
+            let outcome = push(&transport, &route, (&parcel, Age(0)), &ledger, || true).await;
             assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }
         assert_eq!(transport.0.load(Ordering::Relaxed), 4);
+        assert_eq!(ledger.read().unwrap().len(), 0, "nothing was handed to Tor");
     }
 }

@@ -82,6 +82,11 @@ impl Spool {
         self.waiting.len() < PARCELS_LIMIT
     }
 
+    /// Those that wait, the oldest first.
+    pub(crate) fn parcels(&self) -> impl Iterator<Item = &Parcel> {
+        self.waiting.iter().map(|waiting| &waiting.sealed.parcel)
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()

@@ -4,12 +4,12 @@
 mod embedded;
 mod socks;
 
-use std::{fmt, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use undertone_wire::endpoint::Endpoint;
 
-use crate::error::Error;
+use crate::{error::Error, folder::Folder};
 
 /// How to reach the ingest side.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Transport {
     pub(crate) fn open(
         &self,
         runtime: &tokio::runtime::Handle,
-        folder: Option<PathBuf>,
+        folder: Option<Arc<Folder>>,
     ) -> Result<Arc<dyn Connect>, Error> {
         match self {
             #[cfg(feature = "tor")]

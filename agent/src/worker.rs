@@ -22,8 +22,10 @@ use crate::{
     clock::{Clock, Moment},
     consent::OffReason,
     gate::Gate,
+    ledger::Book,
     life::{Ended, Life},
     points::Inbox,
+    preview::Preview,
     profile::Profile,
     rotation::Rotation,
     route::Route,
@@ -45,6 +47,10 @@ pub(crate) struct Worker {
     pub(crate) interval: Duration,
     pub(crate) gate: Gate,
     pub(crate) inbox: Inbox,
+    /// What is sent is written down here first.
+    pub(crate) ledger: Arc<Book>,
+    /// Questions what would go out; answered while a session lives.
+    pub(crate) looks: mpsc::Receiver<Look>,
     pub(crate) shared: Arc<Shared>,
     /// Parcels that sessions before this one left unsent.
     pub(crate) parcels_dropped: u64,
@@ -66,6 +72,9 @@ pub(crate) struct Seen {
     /// The session that is reported under now.
     pub(crate) session: Option<SessionId>,
 }
+
+/// The question what would go out now.
+pub(crate) struct Look(pub(crate) std::sync::mpsc::SyncSender<Preview>);
 
 /// The request to stop; answered when what had to be done is done.
 pub(crate) struct Stop(pub(crate) std::sync::mpsc::Sender<()>);

@@ -17,6 +17,7 @@ pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod recorder;
 pub mod tor_network;
 pub mod trial;
 pub mod wait;

@@ -55,6 +55,15 @@ pub struct Unsealed {
     pub payload: Payload,
 }
 
+/// What a parcel says whose signature nobody has checked: for who reads what it has sealed itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unverified {
+    /// Whose it claims to be.
+    pub session: SessionPublicKey,
+    /// The batch, not decoded yet.
+    pub payload: Payload,
+}
+
 /// Why bytes are no parcel of this deployment. A client is never told which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
@@ -137,6 +146,27 @@ impl fmt::Debug for ParcelId {
 /// # Errors
 /// [`UnsealError`], cheapest check first.
 pub fn unseal(body: &[u8], deployment: &DeploymentId) -> Result<Unsealed, UnsealError> {
+    let payload = payload(body)?;
+    let session = SessionPublicKey::from(field(body, PUBLIC_KEY));
+    let id = ParcelId(field(body, PARCEL_ID));
+    let signature = field(body, SIGNATURE);
+    if !session.verifies(&signed_message(id, deployment, payload), &signature) {
+        return Err(UnsealError::Signature);
+    }
+    Ok(Unsealed { session, id, age: Age(body[AGE]), payload: Payload::received(payload) })
+}
+
+/// Reads a request body whose signature isn't checked.
+///
+/// # Errors
+/// [`UnsealError`], but never for the signature.
+pub fn read_unverified(body: &[u8]) -> Result<Unverified, UnsealError> {
+    let payload = Payload::received(payload(body)?);
+    Ok(Unverified { session: SessionPublicKey::from(field(body, PUBLIC_KEY)), payload })
+}
+
+/// The payload of a body that has the form of a parcel.
+fn payload(body: &[u8]) -> Result<&[u8], UnsealError> {
     if body.len() != BODY_LENGTH {
         return Err(UnsealError::Length);
     }
@@ -149,13 +179,7 @@ pub fn unseal(body: &[u8], deployment: &DeploymentId) -> Result<Unsealed, Unseal
     if padding.iter().any(|byte| *byte != 0) {
         return Err(UnsealError::Padding);
     }
-    let session = SessionPublicKey::from(field(body, PUBLIC_KEY));
-    let id = ParcelId(field(body, PARCEL_ID));
-    let signature = field(body, SIGNATURE);
-    if !session.verifies(&signed_message(id, deployment, payload), &signature) {
-        return Err(UnsealError::Signature);
-    }
-    Ok(Unsealed { session, id, age: Age(body[AGE]), payload: Payload::received(payload) })
+    Ok(payload)
 }
 
 /// What the signature covers: domain, version, parcel ID, deployment, payload. All but the last are
@@ -192,6 +216,8 @@ mod tests {
         assert_eq!(unsealed.id, ParcelId([3; 16]));
         assert_eq!(unsealed.age, Age(9));
         assert_eq!(unsealed.payload.decode().unwrap()[0].measurement, "a.b.count");
+        let unverified = read_unverified(&parcel.body(Age(9))).unwrap();
+        assert_eq!((unverified.session, unverified.payload), (session.public(), unsealed.payload));
     }
 
     #[test]

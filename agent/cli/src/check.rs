@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use undertone::Ledger;
+
 use crate::{
     config::{Config, ListenerConfig, Transport},
     cost::{Cost, readable},
@@ -79,7 +81,14 @@ pub(crate) fn sentences(config: &Config) -> Vec<String> {
                 agent.data_dir.display()
             )
         }
-        Transport::Socks(address) => format!("use the tor that runs at {address}, and no disk"),
+        Transport::Socks(address) => format!("use the tor that runs at {address}"),
+    });
+    sentences.push(match agent.ledger {
+        Ledger::Disk => format!(
+            "keep in {} what it sent in the last 24 hours, at most 64 MiB, for `undertone sent`",
+            agent.data_dir.display()
+        ),
+        _ => "keep in memory what it sent in the last 24 hours, at most 4 MiB".to_owned(),
     });
     let namespace = &agent.namespace;
     sentences.push(format!(

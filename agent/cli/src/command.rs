@@ -4,6 +4,7 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -14,6 +15,7 @@ use crate::{
     consent, doctor,
     permission::Silence,
     preview, reporter, run,
+    sent::{self, Asked},
 };
 
 /// Reports on this machine through Tor to an ingest side of yours. Does nothing without consent.
@@ -35,6 +37,7 @@ Examples:
   undertone --config undertone.toml schema export > fleet.toml
   undertone-ingest-proxy schema add fleet.toml         on the machine of the proxy
   undertone --config undertone.toml run                until Ctrl-C
+  undertone --config undertone.toml sent --since 1h    what went out
   undertone --config undertone.toml consent deny       ends that, and deletes what it has kept
 
 Signals, while it runs:
@@ -66,6 +69,19 @@ enum Action {
         #[arg(long)]
         raw: bool,
     },
+    /// Show what was sent in the last 24 hours, chaff included; reads the ledger, touches no network
+    #[command(after_help = SENT)]
+    Sent {
+        /// Write the requests themselves, byte for byte: one after another, 3,904 bytes each
+        #[arg(long)]
+        raw: bool,
+        /// Only what is not older than this, such as 1h or 30m
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        since: Option<Duration>,
+        /// Only of the session whose ID begins like this
+        #[arg(long, value_name = "ID")]
+        session: Option<String>,
+    },
     /// Check the configuration; say what it makes this machine do, and what that costs a month
     #[command(after_help = CHECK)]
     Check,
@@ -91,6 +107,14 @@ const PREVIEW: &str = "\
 Examples:
   undertone preview
   undertone preview --raw | wc -l";
+const SENT: &str = "\
+Examples:
+  undertone sent --since 1h
+  undertone sent --raw > requests; split --bytes 3904 requests request-
+  undertone sent --raw | xxd | less
+
+Times are UTC by this machine's clock, and were not sent. In the proxy's database the tag `session` has the same IDs.
+What is under way, or was cut off, may have arrived or not.";
 const CHECK: &str = "\
 Examples:
   undertone check && systemctl reload undertone
@@ -201,6 +225,9 @@ impl Command {
                 return run::run(&path);
             }
             Action::Preview { raw } => preview::preview(&Config::load(&path)?, raw, &mut out)?,
+            Action::Sent { raw, since, session } => {
+                sent::sent(&Config::load(&path)?, &Asked { raw, since, session }, &mut out)?;
+            }
             Action::Check => check::check(&Config::load(&path)?, &mut out)?,
             Action::Doctor { offline } => return doctor::doctor(&path, offline, &mut out),
             Action::Consent(action) => {

@@ -48,6 +48,7 @@ const KEYS: &[&str] = &[
     "ingest",
     "ingest_file",
     "data_dir",
+    "ledger",
     "namespace",
     "alias",
     "push_every_seconds",

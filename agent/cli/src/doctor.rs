@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
+use undertone::Ledger;
 
 use crate::{
     command::Exit,
@@ -53,8 +54,11 @@ pub(crate) fn doctor(path: &Path, offline: bool, out: &mut impl Write) -> Result
     report.line("consent", &Finding::Ok("granted".to_owned()))?;
     report.line("clock", &machine::clock(&config.files))?;
     let folder = match &config.agent.transport {
-        Transport::Embedded(_) => machine::data_folder(&config.agent.data_dir),
-        Transport::Socks(_) => Finding::Ok("not needed: the Tor is another program's".to_owned()),
+        Transport::Socks(_) if config.agent.ledger != Ledger::Disk => {
+            let why = "not needed: the Tor is another program's, and the ledger is in memory";
+            Finding::Ok(why.to_owned())
+        }
+        _ => machine::data_folder(&config.agent.data_dir),
     };
     report.line("data folder", &folder)?;
     if offline {

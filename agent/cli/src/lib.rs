@@ -2,7 +2,7 @@
 //!
 //! The file list is the way through it: `command` → `config` → `permission` → `run`, which holds an
 //! agent and its `inputs` and is changed by `reload`. `check`, `preview` and `doctor` tell beforehand what
-//! it would do, what would go out, and what is in the way.
+//! it would do, what would go out, and what is in the way; `sent` tells afterwards what did.
 
 mod check;
 mod command;
@@ -18,6 +18,8 @@ mod progress;
 mod reload;
 mod reporter;
 mod run;
+mod sent;
 mod signals;
+mod table;
 
 pub use command::Command;

@@ -135,7 +135,8 @@ pub(crate) fn explain(kind: FailureKind) -> &'static str {
              are both of the same version?"
         }
         FailureKind::DataFolder => {
-            "The data folder can't be written: is the disk full, does it belong to this user?"
+            "The data folder, or the ledger in it, can't be written: is the disk full, does it belong to this \
+             user? (`ledger = \"memory\"` needs no disk)"
         }
         _ => "Pushing doesn't work, for a reason that this version doesn't know.",
     }

@@ -13,11 +13,12 @@ pub(crate) struct Changes {
 
 /// From one to the other.
 pub(crate) fn changes(old: &Config, new: &Config) -> Changes {
-    let AgentConfig { ingest, transport, data_dir, namespace, push_every } = &new.agent;
+    let AgentConfig { ingest, transport, data_dir, ledger, namespace, push_every } = &new.agent;
     let differing = [
         ("ingest", old.agent.ingest != *ingest),
         ("transport or [tor]", old.agent.transport != *transport),
         ("data_dir", old.agent.data_dir != *data_dir),
+        ("ledger", old.agent.ledger != *ledger),
         ("namespace", old.agent.namespace != *namespace),
         ("push_every_seconds", old.agent.push_every != *push_every),
     ];
@@ -54,6 +55,7 @@ mod tests {
             ("[tor.channel]\npadding = \"none\"", &["transport or [tor]"], false),
             ("transport = \"socks5://127.0.0.1:9050\"", &["transport or [tor]"], false),
             ("data_dir = \"data\"\nnamespace = \"other\"", &["data_dir", "namespace"], false),
+            ("ledger = \"memory\"", &["ledger"], false),
             ("push_every_seconds = 5\nalias = \"attic\"", &["push_every_seconds"], true),
         ] {
             let found = changes(&old, &config(folder.path(), text));

@@ -16,6 +16,7 @@ pub(crate) fn start(config: &AgentConfig, ingest: &Ingest) -> Result<Agent> {
         .consent(Consent::callback(|| true))
         .transport(transport(config))
         .data_dir(&config.data_dir)
+        .ledger(config.ledger)
         .start()
         .context("start the agent")
 }

@@ -41,7 +41,8 @@ fn is_snapshot(name: &str, text: &str) {
 fn help_is_as_it_was() {
     let mut all = String::new();
     help(&[], &mut all);
-    for command in ["run", "preview", "check", "doctor", "schema export", "config example"] {
+    for command in ["run", "preview", "sent", "check", "doctor", "schema export", "config example"]
+    {
         assert!(all.contains(&format!("$ undertone {command} --help")), "{command}");
     }
     is_snapshot("help.txt", &all);
@@ -69,6 +70,9 @@ fn what_help_says_of_exit_codes_is_so() {
         ("", &["schema", "export"], 0, ""),
         ("", &["run"], 3, "no consent"),
         ("", &["preview"], 3, "no consent"),
+        ("data_dir = \"none\"", &["sent"], 0, ""),
+        ("ledger = \"memory\"", &["sent"], 1, "in memory"),
+        ("ledger = \"disc\"", &["sent"], 2, "did you mean `disk`?"),
         ("", &["doctor", "--offline"], 1, ""),
         ("alais = 1", &["run"], 2, "line 1: `alais`"),
         ("\nalais = 1", &["check"], 2, "line 2: `alais`"),

@@ -14,6 +14,7 @@ use crate::{
     agent::Held,
     deletion,
     error::{Error, ErrorKind},
+    ledger::Book,
     process::Owner,
     shutdown::Shutdown,
     worker::Shared,
@@ -35,6 +36,7 @@ pub(crate) struct Inner {
     pub(crate) source: Consent,
     pub(crate) declared: Declared,
     pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) ledger: Arc<Book>,
     pub(crate) running: Held,
     pub(crate) shared: Arc<Shared>,
 }
@@ -141,8 +143,13 @@ impl Inner {
         self.shared.off(reason);
         // Circuits and sessions end with the runtime that they live on.
         let running = self.running.take();
-        let data_dir = self.data_dir.clone().filter(|_| reason == OffReason::Denied);
+        let denied = reason == OffReason::Denied;
+        let data_dir = self.data_dir.clone().filter(|_| denied);
+        let ledger = Arc::clone(&self.ledger);
         Shutdown::at_once(running, END_LIMIT, move |left| {
+            if denied {
+                ledger.forget();
+            }
             if let Some(data_dir) = data_dir {
                 // What can't be deleted now is tried again at the next start.
                 deletion::delete(&data_dir, left);

@@ -3,10 +3,7 @@
 //! Nothing touches the disk or the network before the first connection is wanted, and what fails is
 //! tried again with the next one: a full disk or a blocked Tor is no error of the host's.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use arti_client::{
     ErrorKind as TorErrorKind, HasKind, StreamPrefs, TorClient, config::BoolOrAuto,
@@ -20,13 +17,13 @@ use undertone_wire::endpoint::Endpoint;
 use super::{Connect, ConnectError, Isolation, Pending, Stream, TorStatus, TorTrouble};
 use crate::{
     error::{Error, ErrorKind},
-    folder::Claimed,
+    folder::{Claimed, Folder},
 };
 
 pub(super) struct Embedded {
     runtime: TorRuntime,
     configuration: String,
-    data_dir: PathBuf,
+    folder: Arc<Folder>,
     running: Mutex<Option<Running>>,
     /// The last stream's handle, which leads to its circuit.
     last: std::sync::Mutex<Option<(Isolation, Arc<ClientDataStreamCtrl>)>>,
@@ -35,16 +32,16 @@ pub(super) struct Embedded {
 struct Running {
     client: Arc<TorClient<TorRuntime>>,
     /// Tor's folders are ours for as long as this lives.
-    _folder: Claimed,
+    _folder: Arc<Claimed>,
 }
 
 impl Embedded {
     pub(super) fn open(
         configuration: &str,
         runtime: &Handle,
-        data_dir: Option<PathBuf>,
+        folder: Option<Arc<Folder>>,
     ) -> Result<Self, Error> {
-        let data_dir = data_dir.ok_or_else(|| {
+        let folder = folder.ok_or_else(|| {
             Error::new(
                 ErrorKind::Incomplete,
                 "Tor in this process needs a data folder: data_dir(…)",
@@ -52,13 +49,13 @@ impl Embedded {
         })?;
         let invalid = || Error::new(ErrorKind::TorConfiguration, "Tor's configuration");
         // Only to find its mistakes now, where the host can be told.
-        undertone_tor::configuration(&[configuration], &data_dir, &data_dir)
+        undertone_tor::configuration(&[configuration], folder.data_dir(), folder.data_dir())
             .map_err(|error| invalid().because(error))?;
         let runtime =
             undertone_tor::runtime(runtime.clone()).map_err(|error| invalid().because(error))?;
         let configuration = configuration.to_owned();
         let (running, last) = (Mutex::new(None), std::sync::Mutex::new(None));
-        Ok(Self { runtime, configuration, data_dir, running, last })
+        Ok(Self { runtime, configuration, folder, running, last })
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(Isolation, Arc<ClientDataStreamCtrl>)>> {
@@ -71,7 +68,7 @@ impl Embedded {
         if let Some(running) = &*running {
             return Ok(Arc::clone(&running.client));
         }
-        let folder = Claimed::first_free(&self.data_dir).map_err(|error| {
+        let folder = self.folder.claim().map_err(|error| {
             tracing::warn!(%error, "no data folder for Tor");
             ConnectError::Folder
         })?;

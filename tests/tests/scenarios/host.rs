@@ -135,6 +135,7 @@ fn whatever_fails_the_program_does_not() -> Result<()> {
         Behaviour::CloseAtOnce,
         Behaviour::Refuse(4),
         Behaviour::Silent,
+        Behaviour::default(),
     ];
     let captures = captures
         .into_iter()
@@ -144,8 +145,8 @@ fn whatever_fails_the_program_does_not() -> Result<()> {
             Ok(capture)
         })
         .collect::<Result<Vec<_>>>()?;
-    let [garbage, flood, unanswered, closed, refused, silent] = &captures[..] else {
-        unreachable!("six were made")
+    let [garbage, flood, unanswered, closed, refused, silent, untouched] = &captures[..] else {
+        unreachable!("seven were made")
     };
 
     // All at once: most of them mostly wait.
@@ -170,6 +171,9 @@ fn whatever_fails_the_program_does_not() -> Result<()> {
         let start = Start::with_socks("failing", address, NOBODY)?.arguments(more);
         start.arguments(&["--rhythm", "0.02", "--until-failed", failures]).go()
     };
+    let no_room = Start::with_socks("failing", &untouched.address().to_string(), NOBODY)?;
+    let no_room = no_room.arguments(&["--rhythm", "0.02", "--until-failed", "50"]);
+    add("no room for the ledger", "DataFolder", on_tmpfs(no_room, FILLED))?;
     let nowhere = format!("127.0.0.1:{}", ports::free()?);
     let at = |capture: &SocksCapture| capture.address().to_string();
     add("SOCKS port closed", "Tor", with_socks(&nowhere, "300", &[]))?;
@@ -189,6 +193,7 @@ fn whatever_fails_the_program_does_not() -> Result<()> {
         };
         assert_eq!((ended.state.as_str(), ended.number("threads ")?), (&*state, 1.0), "{name}");
     }
+    assert_eq!(untouched.connections(), 0, "what the ledger can't hold isn't sent (P9)");
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod fixtures;
 mod host;
 mod https;
 mod instruments;
+mod ledger;
 mod memory;
 mod noninterference;
 mod outage;

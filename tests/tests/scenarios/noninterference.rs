@@ -99,6 +99,14 @@ fn requests_do_not_depend_on_the_machine() -> Result<()> {
     Ok(())
 }
 
+/// What is in a folder.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().display().to_string());
+    let mut names = fs::read_dir(folder)?.map(name).collect::<Result<Vec<String>>>()?;
+    names.sort();
+    Ok(names)
+}
+
 fn run(surroundings: &Surroundings, seed: u64) -> Result<Run> {
     let (capture, folder) = (SocksCapture::start()?, Folder::new(surroundings.name)?);
     let work = folder.join("work");
@@ -120,8 +128,10 @@ fn run(surroundings: &Surroundings, seed: u64) -> Result<Run> {
     let mut process = Process::spawn("noninterfering", folder.path(), command)?;
     let status = process.wait(ENDING)?;
     ensure!(status.success(), "{status}\n{}", process.log());
-    let written = fs::read_dir(&work)?.next();
-    assert!(written.is_none(), "with a SOCKS transport there is nothing to write: {written:?}");
+    assert_eq!(names(&work)?, ["noninterfering-data"]);
+    assert_eq!(names(&work.join("noninterfering-data"))?, ["tor-0"]);
+    let own = names(&work.join("noninterfering-data/tor-0"))?;
+    assert_eq!(own, ["ledger", "lock"], "with a SOCKS transport there is nothing else to write");
 
     let sent = |Stream { credentials, host, port, bytes, .. }| Sent {
         credentials,

@@ -9,6 +9,7 @@
 mod answers;
 mod bridges;
 mod machine;
+mod sent;
 mod signals;
 mod silence;
 

@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
-use undertone::Ingest;
+use undertone::{Ingest, Ledger};
 use undertone_wire::schema::Schema;
 
 use super::{
@@ -26,8 +26,10 @@ pub(crate) struct AgentConfig {
     pub(crate) ingest: Option<Ingest>,
     /// How it is reached.
     pub(crate) transport: Transport,
-    /// Where Tor keeps its state.
+    /// Where Tor keeps its state, and the agent its ledger.
     pub(crate) data_dir: PathBuf,
+    /// Where what was sent is written down.
+    pub(crate) ledger: Ledger,
     /// The namespace of the schema that the proxy must admit.
     pub(crate) namespace: String,
     /// Mean time between two batches.
@@ -63,6 +65,10 @@ impl AgentConfig {
             (None, Some(file)) => Some(ingest_in(&file)?),
             (None, None) => None,
         };
+        let ledger = match root.text("ledger")? {
+            Some(found) => found.choice(&[("disk", Ledger::Disk), ("memory", Ledger::Memory)])?,
+            None => Ledger::Disk,
+        };
         let push_every = match root.number("push_every_seconds")? {
             Some(found) if !PUSH_EVERY_RANGE.contains(&found.value) => {
                 return Err(found.wrong("a number of seconds, from 0.05 to 86400 (a day)"));
@@ -74,6 +80,7 @@ impl AgentConfig {
             ingest,
             transport: Transport::read(root, may)?,
             data_dir,
+            ledger,
             namespace,
             push_every: Duration::from_secs_f64(push_every),
         })

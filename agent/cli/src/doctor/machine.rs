@@ -15,7 +15,7 @@ use crate::cost::readable;
 
 /// File systems and clocks may differ by this.
 const CLOCK_SLACK: Duration = Duration::from_secs(3_600);
-/// Tor's directory and its state take a tenth of it.
+/// Tor's directory and its state take a tenth of it, the ledger two thirds at most.
 const SPACE_BYTES: u64 = 100_000_000;
 /// What an agent holds while it runs, in the folder that it takes first.
 const LOCK: &str = "tor-0/lock";
@@ -52,7 +52,7 @@ pub(super) fn data_folder(folder: &Path) -> Finding {
     match free_bytes(folder) {
         Ok(free) if free < SPACE_BYTES => {
             return Finding::Fails(format!(
-                "{} has {} left, and Tor needs up to {}",
+                "{} has {} left, and up to {} may be needed",
                 folder.display(),
                 readable(free as f64),
                 readable(SPACE_BYTES as f64)

@@ -143,11 +143,22 @@ impl Machine {
 
     /// Exit code and standard output of one of its commands.
     pub(super) fn output(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let (code, bytes) = self.bytes(arguments)?;
+        Ok((code, String::from_utf8(bytes)?))
+    }
+
+    /// The same where that is no text.
+    pub(super) fn bytes(&self, arguments: &[&str]) -> Result<(i32, Vec<u8>)> {
         let mut command = agent()?;
         command.arg("--config").arg(self.folder.join("undertone.toml")).args(arguments);
         let output = command.output()?;
         let code = output.status.code().context("it was killed")?;
-        Ok((code, String::from_utf8(output.stdout)?))
+        Ok((code, output.stdout))
+    }
+
+    /// Its data folder.
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.join("data")
     }
 
     /// Something in the folder of its configuration.

@@ -43,6 +43,7 @@ fn p1_without_consent_no_command_makes_a_socket_a_thread_or_a_file() -> Result<(
     for wanted in [
         &["run"][..],
         &["preview"],
+        &["sent"],
         &["doctor"],
         &["check"],
         &["schema", "export"],

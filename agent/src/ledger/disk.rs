@@ -1,0 +1,269 @@
+//! A ledger on disk: a folder of files in a process's own numbered folder, a new one each hour and each
+//! start, deleted as a whole.
+//!
+//! A file is deleted a day after it was begun, so that nothing in it is older. How long ago that is says
+//! the agent's own clock for its own files, and the wall clock for those of others; a file from the
+//! future has a wrong time, and is deleted, too.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use super::{
+    AGE_LIMIT, LOOK,
+    book::Attempt,
+    record::{self, Record},
+    sent::{Outcome, Sent, SentParcel, begun},
+};
+use crate::{
+    clock::Moment,
+    folder::{Folder, PREFIX},
+};
+
+/// The folder's name.
+const FOLDER: &str = "ledger";
+/// How files' names end.
+pub(super) const SUFFIX: &str = ".ledger";
+/// What a process's files may take together, in bytes.
+const BYTES_LIMIT: u64 = 64 * 1024 * 1024;
+/// After so many bytes another file is begun.
+const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// After so long, too.
+const FILE_TIME: Duration = Duration::from_secs(3_600);
+/// A clock may be set back so far, and nothing is deleted for it.
+const FUTURE: Duration = AGE_LIMIT;
+
+#[derive(Debug)]
+pub(super) struct Disk {
+    folder: Arc<Folder>,
+    files: Mutex<Files>,
+}
+
+/// What this process has written.
+#[derive(Debug, Default)]
+struct Files {
+    open: Option<Open>,
+    /// When each was begun.
+    begun: BTreeMap<PathBuf, Moment>,
+}
+
+/// The file that is written to.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    file: Arc<File>,
+    next: u32,
+}
+
+impl Disk {
+    pub(super) fn new(folder: Arc<Folder>) -> Self {
+        Self { folder, files: Mutex::default() }
+    }
+
+    /// Makes sure that there is a file to write to.
+    pub(super) fn ready(&self, now: Moment) -> io::Result<()> {
+        self.sweep(now);
+        self.with(|files| files.open(&self.folder, now).map(drop))
+    }
+
+    /// Writes it down, and waits until the disk has it.
+    pub(super) fn attempt(&self, parcel: SentParcel, now: Moment) -> io::Result<Attempt> {
+        self.with(|files| {
+            let open = files.open(&self.folder, now)?;
+            let (number, file) = (open.next, Arc::clone(&open.file));
+            open.next = open.next.wrapping_add(1);
+            let record = record::write(&Record::Attempt { number, parcel });
+            let before = file.metadata()?.len();
+            if let Err(error) = append(&file, &record).and_then(|()| file.sync_data()) {
+                // Nothing is written behind what may not be whole.
+                if file.set_len(before).is_err() {
+                    files.open = None;
+                }
+                return Err(error);
+            }
+            Ok(Attempt { number, file: Some(file) })
+        })
+    }
+
+    pub(super) fn outcome(&self, attempt: &Attempt, outcome: Outcome) -> io::Result<()> {
+        let Some(file) = &attempt.file else { return Ok(()) };
+        let record = record::write(&Record::Outcome { number: attempt.number, outcome });
+        self.with(|_| append(file, &record))
+    }
+
+    /// Deletes what is too old, or too much.
+    pub(super) fn sweep(&self, now: Moment) {
+        let own = self.with(|files| files.begun.clone());
+        // A folder that can't be read now is looked at again soon.
+        for folder in ledgers(self.folder.data_dir()).unwrap_or_default() {
+            let mut bytes = 0;
+            let files = files_of(&folder).unwrap_or_default();
+            let newest = files.last().cloned();
+            // From the newest to the oldest.
+            for path in files.into_iter().rev() {
+                bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                let too_old = match own.get(&path) {
+                    Some(begun) => now.saturating_sub(*begun) + LOOK >= AGE_LIMIT,
+                    None => is_too_old(&path, LOOK),
+                };
+                let too_much = bytes > BYTES_LIMIT && newest.as_ref() != Some(&path);
+                if (too_old || too_much) && fs::remove_file(&path).is_ok() {
+                    self.with(|files| files.begun.remove(&path));
+                }
+            }
+        }
+    }
+
+    pub(super) fn read(&self, now: Moment) -> io::Result<Sent> {
+        // An agent that is off, or has sent nothing yet, only reads.
+        if self.with(|files| !files.begun.is_empty()) {
+            self.sweep(now);
+        }
+        read(self.folder.data_dir())
+    }
+
+    /// Closes its files, and gives the folder up.
+    pub(super) fn let_go(&self) {
+        self.with(|files| *files = Files::default());
+        self.folder.let_go();
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&mut Files) -> T) -> T {
+        what(&mut self.files.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Files {
+    /// The file to write to: a new one if there is none, or if it is too old, too long or gone.
+    fn open(&mut self, folder: &Folder, now: Moment) -> io::Result<&mut Open> {
+        let usable = self.open.take().filter(|open| {
+            let begun = self.begun.get(&open.path);
+            let young = begun.is_some_and(|begun| now.saturating_sub(*begun) < FILE_TIME);
+            young && open.file.metadata().is_ok_and(|m| m.nlink() > 0 && m.len() < FILE_BYTES)
+        });
+        let open = match usable {
+            Some(open) => open,
+            None => {
+                let open = begin(folder)?;
+                self.begun.insert(open.path.clone(), now);
+                open
+            }
+        };
+        Ok(self.open.insert(open))
+    }
+}
+
+/// A new file. The folder that it is in must be this process's already.
+fn begin(folder: &Folder) -> io::Result<Open> {
+    let ledger = folder.claim()?.path().join(FOLDER);
+    match DirBuilder::new().mode(0o700).create(&ledger) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let second = seconds(SystemTime::now());
+    let mut number = 0_u32;
+    let (path, file) = loop {
+        let path = ledger.join(format!("{second:012}-{number:04}{SUFFIX}"));
+        let mut options = OpenOptions::new();
+        match options.append(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => break (path, file),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) => number += 1,
+        }
+    };
+    // Its name must be on the disk as well.
+    let begun = append(&file, record::HEAD).and_then(|()| File::open(&ledger)?.sync_all());
+    begun.inspect_err(|_| {
+        // Where the disk is full, it would be one more file for each try.
+        let _ = fs::remove_file(&path);
+    })?;
+    Ok(Open { path, file: Arc::new(file), next: 0 })
+}
+
+/// Writes all of it or nothing, as far as the disk lets it.
+fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    let mut writer = file;
+    writer.write_all(bytes).inspect_err(|_| {
+        // What can't be cut off is a last record that isn't whole.
+        let _ = file.set_len(before);
+    })
+}
+
+/// Everything in all ledgers of a data folder.
+pub(super) fn read(data_dir: &Path) -> io::Result<Sent> {
+    let (mut parcels, mut damaged) = (Vec::new(), Vec::new());
+    for folder in ledgers(data_dir)? {
+        for path in files_of(&folder)? {
+            if is_too_old(&path, Duration::ZERO) {
+                continue;
+            }
+            let mut file = Vec::new();
+            // The last request may begin just before a file is full.
+            let opened = File::open(&path)
+                .and_then(|opened| opened.take(2 * FILE_BYTES).read_to_end(&mut file));
+            match opened {
+                // Deleted since its name was read.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+                Ok(_) => {}
+            }
+            let contents = record::read(&file);
+            parcels.extend(contents.parcels);
+            damaged.extend(contents.damaged.then_some(path));
+        }
+    }
+    Ok(Sent::new(parcels, damaged))
+}
+
+/// The ledgers of all numbered folders. None if the data folder doesn't exist.
+fn ledgers(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let numbered = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|n| n.parse::<u8>().is_ok())
+    };
+    // Its true path: the process that writes knows its own files by it.
+    let data_dir = match fs::canonicalize(data_dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        path => path?,
+    };
+    let folders = entries(&data_dir)?.into_iter().filter(numbered);
+    Ok(folders.map(|folder| folder.join(FOLDER)).filter(|folder| folder.is_dir()).collect())
+}
+
+/// A ledger's files, the oldest first.
+fn files_of(ledger: &Path) -> io::Result<Vec<PathBuf>> {
+    Ok(entries(ledger)?.into_iter().filter(|path| begun(path).is_some()).collect())
+}
+
+/// What is in a folder, by name; nothing if it doesn't exist.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        paths.push(entry?.path());
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Whether a file, by its name, was begun a day ago or will have been `soon`, or a day in the future.
+fn is_too_old(path: &Path, soon: Duration) -> bool {
+    let Some(begun) = begun(path) else { return false };
+    let now = seconds(SystemTime::now());
+    now + soon.as_secs() >= begun.saturating_add(AGE_LIMIT.as_secs())
+        || begun > now.saturating_add(FUTURE.as_secs())
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
