@@ -31,8 +31,8 @@ use crate::{
     gate::Gate,
     ledger::{Book, Ledger, Sent},
     points::{Inbox, Points},
-    process::Owner,
     preview::Preview,
+    process::Owner,
     profile::Profile,
     pusher::FailureKind,
     scope::Scope,
@@ -70,7 +70,7 @@ pub struct Agent {
 pub(crate) struct Running {
     runtime: Option<Runtime>,
     stop: Option<mpsc::Sender<Stop>>,
-    looks: mpsc::Sender<Look>,
+    looks: Option<mpsc::Sender<Look>>,
     owner: Owner,
 }
 
@@ -227,6 +227,10 @@ impl Agent {
     /// # Errors
     /// [`ErrorKind::Ledger`] if its files can't be read.
     pub fn sent(&self) -> Result<Sent, Error> {
+        if !self.owner.is_here() {
+            // What it holds in memory may be locked for ever.
+            return Ok(Sent::default());
+        }
         let read = self.ledger.read();
         read.map_err(|error| Error::new(ErrorKind::Ledger, "read the ledger").because(error))
     }
@@ -273,11 +277,11 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let (runtime, stop) = (self.runtime.take(), self.stop.take());
+        let (runtime, channels) = (self.runtime.take(), (self.stop.take(), self.looks.take()));
         if !self.owner.is_here() {
             // The locks of a runtime whose threads stayed behind may be held for ever, and its poll
             // is shared with the parent's: not even an orderly end may be tried.
-            std::mem::forget((runtime, stop));
+            std::mem::forget((runtime, channels));
         } else if let Some(runtime) = runtime {
             runtime.shutdown_background();
         }
@@ -290,10 +294,9 @@ impl Held {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Where what would go out is asked for.
+    /// Where the task that runs is asked for a look; none in a child that was forked.
     fn looks(&self) -> Option<mpsc::Sender<Look>> {
-        let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.as_ref().map(|running| running.looks.clone())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.looks.clone()
     }
 
     fn put(&self, running: Running) {
@@ -391,8 +394,9 @@ impl AgentBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Incomplete`] without a schema, or without a data folder for Tor or for
-    /// [`Ledger::Disk`]; [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`];
-    /// [`ErrorKind::TorConfiguration`]; [`ErrorKind::Resources`].
+    /// [`Ledger::Disk`];
+    /// [`ErrorKind::Schema`]; [`ErrorKind::Contradiction`]; [`ErrorKind::TorConfiguration`];
+    /// [`ErrorKind::Resources`].
     pub fn start(self) -> Result<Agent, Error> {
         let schema = self.schema.ok_or_else(|| {
             Error::new(ErrorKind::Incomplete, "an agent needs a schema: schema(…)")
@@ -406,23 +410,24 @@ impl AgentBuilder {
         let source = self.consent.unwrap_or_else(|| Consent::callback(|| false));
         let answered = source.permits(&schema);
         let running = Held::default();
-        let folder = self.data_dir.map(|data_dir| Arc::new(Folder::new(data_dir)));
+        let folder = self.data_dir.clone().map(|data_dir| Arc::new(Folder::new(data_dir)));
         let ledger = self.ledger.unwrap_or(Ledger::Disk);
         let ledger = Book::new(ledger, folder.clone(), self.clock.clone());
-        let consent = |shared: &Arc<Shared>, folder| {
+        let consent = |shared: &Arc<Shared>| {
             let (declared, running) = (Declared::new(schema), running.clone());
             let (owner, shared) = (Owner::this(), Arc::clone(shared));
-            AgentConsent::new(Inner { owner, source, declared, folder, running, shared })
+            let (ledger, data_dir) = (Arc::clone(&ledger), self.data_dir.clone());
+            AgentConsent::new(Inner { owner, source, declared, data_dir, ledger, running, shared })
         };
         let agreed = match answered {
             Ok(agreed) => agreed,
             Err(reason) => {
-                if let (OffReason::Denied, Some(folder)) = (reason, &folder) {
+                if let (OffReason::Denied, Some(data_dir)) = (reason, &self.data_dir) {
                     // What a denial left that was cut short.
-                    deletion::delete(folder.data_dir(), Duration::ZERO);
+                    deletion::delete(data_dir, Duration::ZERO);
                 }
                 let shared = Arc::new(Shared::new(State::Off(reason), None));
-                let consent = consent(&shared, folder);
+                let consent = consent(&shared);
                 let (registry, points) = (Registry::new(), Points::off());
                 let owner = Owner::this();
                 return Ok(Agent {
@@ -460,9 +465,13 @@ impl AgentBuilder {
         let (stop, stopped) = mpsc::channel(1);
         let (looks, looked) = mpsc::channel(1);
         // From here on, whatever ends this ends the runtime without waiting.
-        let (runtime, stop) = (Some(runtime), Some(stop));
-        running.put(Running { runtime, stop, looks, owner: Owner::this() });
-        let transport = transport.open(&handle, folder.clone())?;
+        running.put(Running {
+            runtime: Some(runtime),
+            stop: Some(stop),
+            looks: Some(looks),
+            owner: Owner::this(),
+        });
+        let transport = transport.open(&handle, folder)?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
             let what = "an agent needs an onion address to report to";
@@ -495,22 +504,12 @@ impl AgentBuilder {
         };
         handle.spawn(Book::keep(Arc::downgrade(&ledger)));
         handle.spawn(worker.run(first, stopped));
-        let consent = consent(&shared, folder);
+        let consent = consent(&shared);
         if let Some(inner) = consent.watched() {
             handle.spawn(watch(inner));
         }
-        let owner = Owner::this();
-        Ok(Agent {
-            registry,
-            shared,
-            points,
-            profile,
-            transport: seen,
-            consent,
-            ledger,
-            owner,
-            running,
-        })
+        let (transport, owner) = (seen, Owner::this());
+        Ok(Agent { registry, shared, points, profile, transport, consent, ledger, owner, running })
     }
 }
 

@@ -22,16 +22,7 @@ pub(crate) const PREFIX: &str = "tor-";
 #[derive(Debug)]
 pub(crate) struct Folder {
     data_dir: PathBuf,
-    claim: Mutex<Claim>,
-}
-
-#[derive(Debug, Default)]
-enum Claim {
-    #[default]
-    NotYet,
-    Held(Arc<Claimed>),
-    /// Given up for good: what is in it is to be deleted.
-    Left,
+    claimed: Mutex<Option<Arc<Claimed>>>,
 }
 
 /// A folder that is this process's alone while this value lives.
@@ -44,7 +35,7 @@ pub(crate) struct Claimed {
 impl Folder {
     /// Touches nothing yet.
     pub(crate) fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, claim: Mutex::default() }
+        Self { data_dir, claimed: Mutex::new(None) }
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -53,20 +44,18 @@ impl Folder {
 
     /// This agent's numbered folder, the same one each time.
     pub(crate) fn claim(&self) -> io::Result<Arc<Claimed>> {
-        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*claim {
-            Claim::Held(claimed) => return Ok(Arc::clone(claimed)),
-            Claim::Left => return Err(io::Error::other("the agent has ended")),
-            Claim::NotYet => {}
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(claimed) = &*claimed {
+            return Ok(Arc::clone(claimed));
         }
         let first = Arc::new(Claimed::first_free(&self.data_dir)?);
-        *claim = Claim::Held(Arc::clone(&first));
+        *claimed = Some(Arc::clone(&first));
         Ok(first)
     }
 
-    /// Gives the numbered folder up, for good.
-    pub(crate) fn leave(&self) {
-        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Claim::Left;
+    /// Gives the numbered folder up, once whoever else holds it does so, too.
+    pub(crate) fn let_go(&self) {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

@@ -255,7 +255,7 @@ impl<'a> Life<'a> {
         let ledger = Arc::clone(&self.worker.ledger);
         Box::pin(async move {
             let still = || end.is_none_or(|end| clock.now() < end);
-            let outcome = push(&*transport, &route, (&parcel, age), still, &ledger).await;
+            let outcome = push(&*transport, &route, (&parcel, age), &ledger, still).await;
             (parcel.id(), outcome, hold)
         })
     }

@@ -103,7 +103,7 @@ impl Preview {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc, time::Duration};
+    use std::{collections::BTreeMap, sync::Arc};
 
     use undertone_wire::{endpoint::DeploymentId, reading::Reading};
 
@@ -120,21 +120,23 @@ mod tests {
         Sample { series, reading: Reading::counter(count, 1) }
     }
 
+    const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+
     #[test]
     fn p9_a_preview_is_what_goes_out_next_and_changes_nothing() {
         let declared = "namespace = \"app\"\n[[measurement]]\nname = \"things\"\nkind = \"counter\"\n\
                         description = \"Things.\"\n";
         let mut gate = Gate::new(Arc::new(Schema::from_toml(declared).unwrap()));
-        let (mut batch, mut spool, inbox) = (Batch::default(), Spool::new(Duration::MAX), Inbox::new().0);
-        let mut session =
-            Session::new(DeploymentId::from([2; 32]), &Clock::simulated(1).0);
+        let (mut batch, mut spool, inbox) = (Batch::default(), Spool::new(DAY), Inbox::new().0);
+        let mut session = Session::new(DeploymentId::from([2; 32]), &Clock::simulated(1).0);
         let read = |batch: &mut Batch, gate: &mut Gate, count| {
             let samples = [sample("app.things.count", count), sample("app.secret.count", count)];
             batch.add(samples.into_iter().filter_map(|sample| gate.pass(sample)).collect());
         };
         read(&mut batch, &mut gate, 1);
         let first = batch.cut().payload;
-        spool.add(Sealed { parcel: session.seal(&first), route: None }, Duration::ZERO);
+        let sealed = Sealed { parcel: session.seal(&first), route: None };
+        spool.add(sealed, std::time::Duration::ZERO);
         read(&mut batch, &mut gate, 2);
         read(&mut batch, &mut gate, 3);
 

@@ -70,8 +70,8 @@ pub(crate) async fn push(
     transport: &dyn Connect,
     route: &Route,
     (parcel, age): (&Parcel, Age),
-    still: impl Fn() -> bool + Send,
     ledger: &Arc<Book>,
+    still: impl Fn() -> bool + Send,
 ) -> Outcome {
     // Nobody is connected to for what can't be sent.
     if let Err(error) = ledger.ready().await {
@@ -79,10 +79,12 @@ pub(crate) async fn push(
     }
     let limit = CONNECT_LIMIT * 2_u32.pow(route.hung.min(DOUBLINGS));
     let stream = match connect(transport, &route.endpoint, route.isolation, limit).await {
-        Ok(_) if !still() => return Outcome::Failed(FailureKind::Endpoint),
         Ok(stream) => stream,
         Err(outcome) => return outcome,
     };
+    if !still() {
+        return Outcome::Failed(FailureKind::Endpoint);
+    }
     let (tap, told) = Tap::new(stream, Arc::clone(ledger));
     let body = Bytes::copy_from_slice(&parcel.body(age));
     let outcome = deliver(Box::new(tap), &route.endpoint, body).await;
@@ -218,7 +220,7 @@ mod tests {
             let begun = Instant::now();
             let mut route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
             route.hung = hung;
-            let outcome = push(&transport, &route, (&parcel, Age(0)), || true, &ledger).await;
+            let outcome = push(&transport, &route, (&parcel, Age(0)), &ledger, || true).await;
             assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }

@@ -39,8 +39,8 @@ Examples:
   undertone --config undertone.toml schema export > fleet.toml
   undertone-ingest-proxy schema add fleet.toml         on the machine of the proxy
   undertone --config undertone.toml run                until Ctrl-C
-  undertone --config undertone.toml consent deny       ends that, and deletes what it has kept
   undertone --config undertone.toml sent --since 1h    what went out
+  undertone --config undertone.toml consent deny       ends that, and deletes what it has kept
 
 Signals, while it runs:
   SIGHUP           reads the configuration again; an invalid one changes nothing

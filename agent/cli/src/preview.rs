@@ -21,7 +21,7 @@ use crate::{
 /// Reads, and writes a table, or line protocol if it is to be raw.
 pub(crate) fn preview(config: &Config, raw: bool, out: &mut impl Write) -> Result<()> {
     permitted(config)?;
-    let preview = Preview::of(&reporter::schema(&config.agent)?, read(config));
+    let preview = Preview::of(&reporter::schema(&config.agent.namespace)?, read(config));
     if raw {
         let mut lines = String::new();
         for point in preview.points() {

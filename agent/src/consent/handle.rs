@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -13,7 +14,7 @@ use crate::{
     agent::Held,
     deletion,
     error::{Error, ErrorKind},
-    folder::Folder,
+    ledger::Book,
     process::Owner,
     shutdown::Shutdown,
     worker::Shared,
@@ -34,7 +35,8 @@ pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) source: Consent,
     pub(crate) declared: Declared,
-    pub(crate) folder: Option<Arc<Folder>>,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) ledger: Arc<Book>,
     pub(crate) running: Held,
     pub(crate) shared: Arc<Shared>,
 }
@@ -141,13 +143,16 @@ impl Inner {
         self.shared.off(reason);
         // Circuits and sessions end with the runtime that they live on.
         let running = self.running.take();
-        let folder = self.folder.clone().filter(|_| reason == OffReason::Denied);
+        let denied = reason == OffReason::Denied;
+        let data_dir = self.data_dir.clone().filter(|_| denied);
+        let ledger = Arc::clone(&self.ledger);
         Shutdown::at_once(running, END_LIMIT, move |left| {
-            if let Some(folder) = folder {
-                // Tor is gone, and what the ledger writes from here on finds no place.
-                folder.leave();
+            if denied {
+                ledger.forget();
+            }
+            if let Some(data_dir) = data_dir {
                 // What can't be deleted now is tried again at the next start.
-                deletion::delete(folder.data_dir(), left);
+                deletion::delete(&data_dir, left);
             }
         })
     }

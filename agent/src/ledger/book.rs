@@ -113,6 +113,14 @@ impl Book {
         }
     }
 
+    /// Forgets what is in memory, and lets go of the folder that files are in. For an agent whose task has ended.
+    pub(crate) fn forget(&self) {
+        match &self.place {
+            Place::Memory(memory) => *lock(memory) = Memory::default(),
+            Place::Disk(disk) => disk.let_go(),
+        }
+    }
+
     async fn beside<T: Send + 'static>(
         self: &Arc<Self>,
         what: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,

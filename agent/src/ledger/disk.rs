@@ -121,8 +121,17 @@ impl Disk {
     }
 
     pub(super) fn read(&self, now: Moment) -> io::Result<Sent> {
-        self.sweep(now);
+        // An agent that is off, or has sent nothing yet, only reads.
+        if self.with(|files| !files.begun.is_empty()) {
+            self.sweep(now);
+        }
         read(self.folder.data_dir())
+    }
+
+    /// Closes its files, and gives the folder up.
+    pub(super) fn let_go(&self) {
+        self.with(|files| *files = Files::default());
+        self.folder.let_go();
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Files) -> T) -> T {

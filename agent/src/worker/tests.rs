@@ -21,7 +21,10 @@ use undertone_wire::{
 
 use self::ingest::{Arrival, Behaviour, Watched};
 use super::*;
-use crate::{clock::paused::Paused, ledger::Ledger};
+use crate::{
+    clock::paused::Paused,
+    ledger::{Book, Ledger},
+};
 
 const ONIONS: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,11 +35,11 @@ const DAY: Duration = Duration::from_secs(24 * 3_600);
 undertone_instruments::instruments! {
     pub(super) struct Metrics in "work" {
         /// Requests.
-        requests: Counter,
+        requests: Counter { digits: all, linkable },
         /// Bytes sent.
-        egress: Meter,
+        egress: Meter { digits: all, linkable },
         /// Sizes.
-        size: Histogram { unit: "B" },
+        size: Histogram { unit: "B", digits: all, linkable },
     }
 }
 
@@ -70,11 +73,7 @@ impl Stage {
         let shared = Arc::new(Shared::new(State::Silent, None));
         let (registry, ingest) = (Registry::new(), ONIONS.parse::<Ingest>().unwrap());
         let schema = Schema::try_from(Metrics::DECLARATION).unwrap();
-        let (_, looks) = mpsc::channel(1);
         let worker = Worker {
-            ledger: Book::new(Ledger::Memory, None, clock.clone()),
-            looks,
-            clock,
             profile,
             scope,
             deployment: ingest.deployment,
@@ -84,6 +83,9 @@ impl Stage {
             interval: schema.interval(),
             gate: Gate::new(Arc::new(schema)),
             inbox: Inbox::new().0,
+            ledger: Book::new(Ledger::Memory, None, clock.clone()),
+            looks: mpsc::channel(1).1,
+            clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
         };

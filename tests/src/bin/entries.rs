@@ -82,9 +82,11 @@ fn main() -> Result<()> {
     println!("{agent:?} {:?} {:?} {:?}", agent.tor(), agent.statistics(), agent.session());
     println!("{:?} {:?}", switched_off(), Answer::read(&arguments.consent));
     if let State::Off(_) = agent.state() {
-        let data_dir = Some(arguments.data_dir.clone());
-        let probed = probe(&consent(), &arguments.ingest, &transport, data_dir, SECOND);
-        ensure!(probed.is_err(), "it probed without consent");
+        if switched_off().is_some() || !matches!(answer.state(), Answer::Granted(_)) {
+            let data_dir = Some(arguments.data_dir.clone());
+            let probed = probe(&consent(), &arguments.ingest, &transport, data_dir, SECOND);
+            ensure!(probed.is_err(), "it probed without consent");
+        }
         if switched_off().is_some() {
             ensure!(answer.grant().is_err(), "it granted what is switched off");
         }
@@ -109,7 +111,12 @@ fn main() -> Result<()> {
     }
     println!("state {:?}", agent.state());
     if arguments.deny {
-        println!("threads {}", fs::read_dir("/proc/self/task").context("threads")?.count());
+        // The one that ended the others tells so and then ends itself.
+        wait::until("a single thread", PATIENCE, || {
+            let threads = fs::read_dir("/proc/self/task").context("threads")?.count();
+            Ok((threads == 1).then_some(()))
+        })?;
+        println!("threads 1");
     }
     agent.shutdown(SECOND).wait();
     Ok(())

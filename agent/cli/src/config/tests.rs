@@ -100,7 +100,7 @@ fn mistakes_name_file_line_and_key() {
         ("consent = \"Granted\"", 1, "consent", "did you mean `granted`?"),
         ("consent = true", 1, "consent", "must be a text"),
         ("\n\ningset = \"x\"", 3, "ingset", "did you mean `ingest`?"),
-        ("qqqq = 1", 1, "qqqq", "there are: consent, ingest"),
+        ("qqqq = 1", 1, "qqqq", "there are: consent, consent_file"),
         ("ingest = \"abc.onion\"", 1, "ingest", "56 characters"),
         (&checksum, 1, "ingest", "checksum"),
         (&version, 1, "ingest", "version"),

@@ -61,7 +61,7 @@ fn p1_who_is_asked_and_does_not_say_yes_has_said_no() -> Result<()> {
     for (typed, code) in [("y\n", 0), ("\n", 0), ("perhaps\n", 0), ("YES\n", 0), ("n\n", 0)] {
         let (found, said) = machine.typed("consent ask", typed)?;
         ensure!(found == code, "{typed:?} {found}: {said}");
-        ensure!(said.contains("read memory, system of this machine"), "{said}");
+        ensure!(said.contains("read system, memory of this machine"), "{said}");
         ensure!(said.contains("LINKABLE"), "{said}");
         let granted = typed.to_lowercase().starts_with('y');
         ensure!(
