@@ -136,7 +136,7 @@ async fn p9_what_earlier_processes_left_is_deleted_in_time_and_kept_in_size() {
         (0..20).map(|minute| left(5, now - 3_600 + 60 * minute, 4_000_000)).collect();
     on_disk(place.path(), Clock::system()).ready().await.unwrap();
     assert!(stays.iter().all(|path| path.exists()), "{stays:?}");
-    assert!(!goes.iter().any(|path| path.exists()), "{goes:?}");
+    assert!(!goes.iter().any(|path| path.exists()), "too old, and still there: {goes:?}");
     assert!(foreign.exists());
     let kept: Vec<bool> = large.iter().map(|path| path.exists()).collect();
     assert_eq!(kept, [[false; 4].to_vec(), [true; 16].to_vec()].concat(), "the oldest go first");

@@ -61,8 +61,9 @@ impl Reporter {
     pub(crate) fn by_socks(port: u16, ingest: &str, arguments: &[String]) -> Result<Self> {
         let mut command = programs::binary("reporter")?;
         let socks = SocketAddr::from(([127, 0, 0, 1], port));
-        command.arg("--socks").arg(socks.to_string());
-        Self::spawn(Folder::new("reporter")?, command, ingest, arguments)
+        let folder = Folder::new("reporter")?;
+        command.arg("--socks").arg(socks.to_string()).arg("--data-dir").arg(folder.join("data"));
+        Self::spawn(folder, command, ingest, arguments)
     }
 
     fn in_folder(
