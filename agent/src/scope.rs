@@ -106,4 +106,16 @@ mod tests {
         assert_eq!(Scope::Life(Duration::ZERO).life_mean(), SHORTEST);
         assert_eq!(Scope::Life(Duration::MAX).life_mean(), LONGEST);
     }
+
+    #[test]
+    fn in_a_fleet_there_is_no_scope_to_choose() {
+        use crate::{Agent, ErrorKind, Profile, Rhythm, Schema};
+
+        let onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+        let schema = Schema::new("app", MINUTE, []).unwrap();
+        let agent = Agent::builder(onion.parse().unwrap()).schema(schema);
+        let fleet = Profile::Fleet(Rhythm::every(MINUTE));
+        let started = agent.profile(fleet).scope(Scope::Batch).start();
+        assert_eq!(started.unwrap_err().kind(), ErrorKind::Contradiction);
+    }
 }
