@@ -240,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn p11_sums_of_what_was_rounded_are_near_the_truth(
+        fn a_rounded_distribution_is_near_the_truth(
             values in prop::collection::vec(0..1_000_000_i64, 1..200), digits in 1_u8..4,
         ) {
             let reading = Reading::histogram(values.len() as i64, distribution(&values));
@@ -255,6 +255,19 @@ mod tests {
             prop_assert!(left.min <= *values.iter().min().unwrap());
             prop_assert!(left.max >= *values.iter().max().unwrap());
         }
+    }
+
+    #[test]
+    fn p11_sums_of_what_was_rounded_are_near_the_truth() {
+        let (mut sum, mut left) = (0, 0);
+        for delta in 1..100_000 {
+            let reading = Reading::counter(delta, delta).rounded(Digits::default(), None);
+            let Reading::Counter { delta: rounded, .. } = reading else { panic!() };
+            assert!((rounded - delta).abs() * 20 <= delta, "{delta} is off by more than 5 %");
+            sum += delta;
+            left += rounded;
+        }
+        assert!((left - sum).abs() * 1_000 <= sum, "{left} is off {sum} by more than 0.1 %");
     }
 
     #[test]

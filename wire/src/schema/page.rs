@@ -47,6 +47,9 @@ impl Page {
                 schema.version()
             ),
         )];
+        let session = "Reports have a random session number, so that those of one session can be added \
+                       up. It is made anew from time to time, and says nothing of the machine or who uses it.";
+        introduction.push((None, session.to_owned()));
         introduction.push(if schema.is_open() {
             let what = "What other programs on the machine hand over is sent as well, under its own \
                         names and with its own times. Only text is left out.";
@@ -78,6 +81,7 @@ impl Entry {
     fn of(full_name: &str, measurement: &Measurement) -> Self {
         let mut rows = vec![("What it is", kind(measurement.kind).to_owned())];
         if let Some(unit) = measurement.unit() {
+            let unit = if measurement.kind == Kind::Timer { "nanoseconds" } else { unit };
             rows.push(("Unit", unit.to_owned()));
         }
         for (key, values) in &measurement.tags {
@@ -102,11 +106,13 @@ impl Entry {
 
 fn kind(kind: Kind) -> &'static str {
     match kind {
-        Kind::Counter => "A count of what happened, since the session began and each time",
-        Kind::GaugeInteger | Kind::GaugeFloat => "A value as it is at that moment",
-        Kind::Meter => "A count of what happened, and how often a second",
+        Kind::Counter => "A count: since the last report, and since the session began",
+        Kind::GaugeInteger | Kind::GaugeFloat => "A value, as it is at that moment",
+        Kind::Meter => {
+            "A count: since the last report, and since the session began; and how often a second"
+        }
         Kind::Histogram => {
-            "Sizes: how many, their sum, the least, the greatest, and how they spread"
+            "Values: how many, their sum, the least, the greatest, and how they spread"
         }
         Kind::Timer => {
             "Durations: how many, their sum, the least, the greatest, and how they spread"
