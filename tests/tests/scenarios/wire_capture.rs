@@ -136,7 +136,7 @@ fn p4_every_request_is_3904_bytes_in_one_write() -> Result<()> {
         let points = streams.iter().map(points).collect::<Result<BTreeSet<usize>>>()?;
         let expected = matches!(load, Load::Busy);
         assert_eq!(points.iter().any(|count| *count > 0), expected, "{points:?}");
-        assert!(points.contains(&0), "chaff is sent by busy agents, too");
+        assert!(points.contains(&0), "empty parcels are sent by busy agents, too");
     }
     Ok(())
 }
