@@ -63,9 +63,10 @@ impl Run {
             };
             for test in &tests {
                 let full = results.as_ref().map_err(Clone::clone).and_then(|results| {
-                    let [full] = results.ran(test).try_into().map_err(|ran: Vec<_>| {
-                        format!("{} tests of this name ran ({})", ran.len(), results.end())
-                    })?;
+                    let [full] = results
+                        .ran(test)
+                        .try_into()
+                        .map_err(|ran: Vec<_>| format!("{} tests of this name ran", ran.len()))?;
                     match results.verdict(&full) {
                         Some(Verdict::Passed) => Ok(full),
                         Some(Verdict::Failed(why)) => {
