@@ -2,7 +2,8 @@
 //!
 //! The file list is the way through it: `command` → `config` → `permission` → `run`, which holds an
 //! agent and its `inputs` and is changed by `reload`. `check`, `preview` and `doctor` tell beforehand what
-//! it would do, what would go out, and what is in the way. `schema` is for schema files alone.
+//! it would do, what would go out, and what is in the way. `schema` is for schema files alone, and
+//! `score` for samples of data.
 
 mod check;
 mod command;
@@ -18,6 +19,7 @@ mod reload;
 mod reporter;
 mod run;
 mod schema;
+mod score;
 mod signals;
 
 pub use command::Command;

@@ -46,6 +46,7 @@ fn help_is_as_it_was() {
         "preview",
         "check",
         "doctor",
+        "score",
         "schema check",
         "schema show",
         "schema diff",

@@ -129,7 +129,8 @@ fn ablation(pairs: &Pairs) -> Vec<Measured> {
     let numbers = Numbers::new(pairs);
     let mut fields: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, name) in numbers.names().iter().enumerate() {
-        let measurement = name.rsplit_once(' ').map_or(name.as_str(), |(measurement, _)| measurement);
+        let measurement =
+            name.rsplit_once(' ').map_or(name.as_str(), |(measurement, _)| measurement);
         fields.entry(measurement).or_default().push(index);
     }
     let all: Vec<usize> = (0..numbers.names().len()).collect();
@@ -152,11 +153,23 @@ impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { devices, days, chance, formula, metadata, best, .. } = self;
         let asked = best.score.asked;
-        writeln!(f, "{devices} devices over {days:.1} days: {asked} sessions that follow one of the same device.")?;
+        writeln!(
+            f,
+            "{devices} devices over {days:.1} days: {asked} sessions that follow one of the same device."
+        )?;
         writeln!(f, "\nHow many of them are paired with the one before, of 100:")?;
         writeln!(f, "  {:>6.2}       by guessing", 100.0 * chance)?;
-        writeln!(f, "  {:>6.2}       by the formula for a crowd of this size, from times alone", 100.0 * formula)?;
-        writeln!(f, "  {}  from everything but the numbers ({})", share(metadata.score), metadata.attacker)?;
+        writeln!(
+            f,
+            "  {:>6.2}       by the formula for a crowd of this size, from times alone",
+            100.0 * formula
+        )?;
+        writeln!(
+            f,
+            "  {}  from everything but the numbers ({})",
+            share(metadata.score),
+            metadata.attacker
+        )?;
         writeln!(f, "  {}  with the numbers ({})", share(best.score), best.attacker)?;
         writeln!(f, "\nWhat the measurements tell, beside the time (nearest neighbour):")?;
         writeln!(f, "   alone  without it")?;
@@ -202,7 +215,9 @@ impl Advice {
         let best = best.map_or_else(String::new, |(setting, score)| {
             format!(" Least of what was tried: {setting}, {:.1} of 100.", 100.0 * score.share())
         });
-        format!("Verdict: devices can be followed from session to session by these numbers. {by}{best}")
+        format!(
+            "Verdict: devices can be followed from session to session by these numbers. {by}{best}"
+        )
     }
 }
 

@@ -28,7 +28,9 @@ impl Findings {
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.metadata.iter().flat_map(Metadata::faults).collect();
         let missed = self.controls.iter().filter(|control| control.smallest().is_none());
-        faults.extend(missed.map(|control| format!("the leak {:?} was not found", control.leak.name())));
+        faults.extend(
+            missed.map(|control| format!("the leak {:?} was not found", control.leak.name())),
+        );
         faults
     }
 }
@@ -48,12 +50,16 @@ impl fmt::Display for Findings {
 impl Findings {
     fn write_metadata(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", words::METADATA)?;
-        writeln!(f, "| Agents | Days, seed | Sessions asked about | Sessions an hour | Chance | Formula | Best attacker | It pairs | 95 % | Verdict |")?;
+        writeln!(
+            f,
+            "| Agents | Days, seed | Sessions asked about | Sessions an hour | Chance | Formula | Best attacker | It pairs | 95 % | Verdict |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
         for row in &self.metadata {
             let Some(best) = row.best() else { continue };
             let Size { agents, days, seed } = row.size;
-            let verdict = if row.faults().is_empty() { "within its limit" } else { "**over its limit**" };
+            let verdict =
+                if row.faults().is_empty() { "within its limit" } else { "**over its limit**" };
             writeln!(
                 f,
                 "| {agents} | {days}, {seed} | {} | {:.1} | {} | {} | {} | {} | {} | {verdict} |",
@@ -68,7 +74,8 @@ impl Findings {
         }
         writeln!(f, "\nEach attacker alone:\n\n| It looks at |{}", self.heads())?;
         writeln!(f, "|---|{}", "---|".repeat(self.metadata.len()))?;
-        for attacker in self.metadata.first().map(|row| row.results.as_slice()).unwrap_or_default() {
+        for attacker in self.metadata.first().map(|row| row.results.as_slice()).unwrap_or_default()
+        {
             let cell = |row: &Metadata| share(&row.results, &attacker.attacker);
             let cells: Vec<String> = self.metadata.iter().map(cell).collect();
             writeln!(f, "| {} | {} |", attacker.attacker, cells.join(" | "))?;
@@ -87,13 +94,22 @@ impl Findings {
 
     fn write_design(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", words::DESIGN)?;
-        writeln!(f, "| Agents | Sessions asked about | Formula | the latest end | gap | gap, all pairs together |")?;
+        writeln!(
+            f,
+            "| Agents | Sessions asked about | Formula | the latest end | gap | gap, all pairs together |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|")?;
         for row in &self.design {
             let shares: Vec<String> =
                 row.results.iter().map(|result| percent(result.score.share())).collect();
             let asked = row.results.first().map_or(0, |result| result.score.asked);
-            writeln!(f, "| {} | {asked} | {} | {} |", row.agents, percent(row.formula), shares.join(" | "))?;
+            writeln!(
+                f,
+                "| {} | {asked} | {} | {} |",
+                row.agents,
+                percent(row.formula),
+                shares.join(" | ")
+            )?;
         }
         writeln!(f)
     }
@@ -103,7 +119,10 @@ impl Findings {
         if let Some(Size { agents, days, seed }) = &self.value_size {
             writeln!(f, "{agents} agents, {days} days, seed {seed}.\n")?;
         }
-        writeln!(f, "| Program | Scope | Setting | Sessions asked about | Times alone | Nearest neighbour | Best attacker | It pairs | 95 % |")?;
+        writeln!(
+            f,
+            "| Program | Scope | Setting | Sessions asked about | Times alone | Nearest neighbour | Best attacker | It pairs | 95 % |"
+        )?;
         writeln!(f, "|---|---|---|---|---|---|---|---|---|")?;
         for row in &self.values {
             let Some(best) = attack::best(&row.results) else { continue };
@@ -142,9 +161,9 @@ impl Findings {
                     format!(" {without} → {mark}{with}{mark} |")
                 })
                 .collect();
-            let smallest = control
-                .smallest()
-                .map_or("**not found**".to_owned(), |strength| format!("{:.0} % of agents", 100.0 * strength));
+            let smallest = control.smallest().map_or("**not found**".to_owned(), |strength| {
+                format!("{:.0} % of agents", 100.0 * strength)
+            });
             writeln!(f, "| {} | {clearest} |{cells} {smallest} |", control.leak.name())?;
         }
         writeln!(f)

@@ -70,10 +70,8 @@ pub const CIRCUIT: Evidence = Evidence {
 };
 
 /// Whether they share an ID.
-pub const SESSION_ID: Evidence = Evidence {
-    name: "session IDs",
-    of: |older, newer| f64::from(u8::from(older.id != newer.id)),
-};
+pub const SESSION_ID: Evidence =
+    Evidence { name: "session IDs", of: |older, newer| f64::from(u8::from(older.id != newer.id)) };
 
 /// Whether requests are as long.
 pub const SIZE: Evidence = Evidence {
@@ -85,9 +83,8 @@ pub const SIZE: Evidence = Evidence {
 pub const PACE: Evidence = Evidence {
     name: "requests an hour",
     of: |older, newer| {
-        let pace = |session: &Session| {
-            f64::from(session.parcels) / (session.end - session.begin + 180.0)
-        };
+        let pace =
+            |session: &Session| f64::from(session.parcels) / (session.end - session.begin + 180.0);
         (pace(newer).ln() - pace(older).ln()).abs()
     },
 };
@@ -158,7 +155,8 @@ impl Worth {
         // Where nothing can be said is one bin, and takes no room from the others.
         let said = &different[different.partition_point(|number| *number < 0.0)..];
         let at = |share: &f64| said.get((share * said.len() as f64) as usize).copied();
-        let mut edges: Vec<f64> = std::iter::once(0.0).chain(SHARES.iter().filter_map(at)).collect();
+        let mut edges: Vec<f64> =
+            std::iter::once(0.0).chain(SHARES.iter().filter_map(at)).collect();
         edges.dedup();
         let mut counts = vec![[PRIOR; 2]; edges.len() + 1];
         let mut all = [0.0; 2];

@@ -125,11 +125,7 @@ pub fn design(size: &Size) -> io::Result<Design> {
     let mut setting = setting(size, 1)?;
     setting.machines = Machines::Steady(Program::Browser);
     let pairs = pairs(ideal::sessions(&setting));
-    Ok(Design {
-        agents: size.agents,
-        formula: formula(pairs.rate),
-        results: attack::times(&pairs),
-    })
+    Ok(Design { agents: size.agents, formula: formula(pairs.rate), results: attack::times(&pairs) })
 }
 
 fn pairs(sessions: Vec<crate::seen::Session>) -> Pairs {
@@ -172,5 +168,34 @@ impl Metadata {
             ));
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Size = Size { agents: 40, days: 3.0, seed: 5 };
+
+    /// Small, since it runs in every test run; `make privacy` asks the same of thousands of sessions.
+    #[test]
+    fn p3_who_pairs_sessions_by_anything_but_values_is_right_as_often_as_the_formula_says() {
+        let leaks = [Leak::CountersKept, Leak::FixedPeriod, Leak::SharedCircuit];
+        let crowd = crowd(&SMALL, &leaks, 2).unwrap();
+        let metadata = metadata(&SMALL, &crowd).unwrap();
+        let best = metadata.best().unwrap();
+        let (share, formula) = (best.score.share(), metadata.formula);
+        // Three standard errors of some 350 questions, and what the best of many has by chance.
+        assert!(best.score.asked > 250, "{best:?}");
+        assert!(
+            (share - formula).abs() < 0.08,
+            "linkable: {best:?}, but the formula says {formula}"
+        );
+
+        // And it would be seen if that weren't so.
+        for control in controls(&SMALL, &crowd, &leaks, 2) {
+            let (attacker, without, with, found) = &control.tried[0];
+            assert!(found, "{:?}: {attacker}: {without:?}, {with:?}", control.leak);
+        }
     }
 }

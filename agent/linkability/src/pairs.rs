@@ -61,7 +61,8 @@ impl Pairs {
             let begin = sessions[question.session].begin;
             let first = ends.partition_point(|place| end(*place) < begin - asking.reach);
             let last = ends.partition_point(|place| end(*place) <= begin + OVERTAKING);
-            let others = ends[first..last].iter().filter(|place| **place as usize != question.session);
+            let others =
+                ends[first..last].iter().filter(|place| **place as usize != question.session);
             question.candidates = others.copied().collect();
             for other in joined.of(&sessions[question.session], question.session) {
                 if !question.candidates.contains(&other) {
@@ -71,7 +72,8 @@ impl Pairs {
         }
         let begun: Vec<f64> =
             sessions.iter().map(|s| s.begin).filter(|begin| *begin >= asking.from).collect();
-        let hours = begun.last().zip(begun.first()).map_or(1.0, |(last, first)| (last - first) / 3_600.0);
+        let hours =
+            begun.last().zip(begun.first()).map_or(1.0, |(last, first)| (last - first) / 3_600.0);
         Self { sessions, questions, rate: begun.len() as f64 / hours.max(1e-9) }
     }
 
@@ -120,7 +122,8 @@ impl Joined {
         add(&self.ids, session.id);
         add(&self.circuits, session.circuits[0]);
         let first = self.late.partition_point(|(late, _)| *late < session.begin - TOGETHER);
-        let late = self.late[first..].iter().take_while(|(late, _)| *late < session.begin + TOGETHER);
+        let late =
+            self.late[first..].iter().take_while(|(late, _)| *late < session.begin + TOGETHER);
         found.extend(late.map(|(_, other)| *other).filter(|other| (*other as usize) < place));
         found.sort_unstable();
         found.dedup();

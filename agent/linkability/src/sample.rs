@@ -12,8 +12,6 @@ use undertone::{Schema, SchemaError};
 
 use crate::workload::{HOUR, MINUTE, Run};
 
-pub(crate) use replay::Replay;
-
 /// Devices with their readings, and the schema that those fit.
 #[derive(Debug)]
 pub struct Sample {
@@ -142,24 +140,32 @@ mod tests {
 
     #[test]
     fn both_formats_say_the_same() {
-        let csv = "device,time,measurement,value,outcome\na,100,pages,3,ok\nb,160.5,app.tabs.gauge,4,\n";
+        let csv =
+            "device,time,measurement,value,outcome\na,100,pages,3,ok\nb,160.5,app.tabs.gauge,4,\n";
         let lines = "pages,device=a,outcome=ok value=3i 100000000000\n\
                      app.tabs.gauge,device=b value=4 160500000000\n";
         let (csv, lines) = (read(csv).unwrap(), read(lines).unwrap());
         assert_eq!(csv.devices, lines.devices);
         assert_eq!((csv.devices(), csv.devices[1][0].at), (2, 60.5));
         let names: Vec<&str> = csv.schema.measurements().map(|(name, _)| name).collect();
-        let flat = ["app.pages.outcome.failed.count", "app.pages.outcome.ok.count", "app.tabs.gauge"];
+        let flat =
+            ["app.pages.outcome.failed.count", "app.pages.outcome.ok.count", "app.tabs.gauge"];
         assert_eq!(names, flat);
     }
 
     #[test]
     fn errors_name_the_line() {
         for (text, error) in [
-            ("device,time,measurement,value\na,1,other,3\n", "line 2: \"other\" is not in the schema"),
+            (
+                "device,time,measurement,value\na,1,other,3\n",
+                "line 2: \"other\" is not in the schema",
+            ),
             ("device,time,measurement,value\na,1,tabs,x\n", "line 2: `value` is no number"),
             ("device,time,measurement,value\na,1,pages,1\n", "line 2: `outcome` is missing"),
-            ("device,time,measurement,value,outcome\na,1,pages,1,maybe\n", "line 2: `outcome` has a value"),
+            (
+                "device,time,measurement,value,outcome\na,1,pages,1,maybe\n",
+                "line 2: `outcome` has a value",
+            ),
             ("tabs value=3 1\n", "line 1: no tag `device`"),
             ("tabs,device=a value=3\n", "line 1: no time"),
             ("", "there is no reading in it"),
@@ -171,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_device_that_says_nothing_for_hours_was_off() {
-        let sample = read("device,time,measurement,value\na,0,tabs,1\na,60,tabs,1\na,90000,tabs,1\n");
+        let sample =
+            read("device,time,measurement,value\na,0,tabs,1\na,60,tabs,1\na,90000,tabs,1\n");
         let runs = sample.unwrap().runs(0);
         assert_eq!(runs.len(), 2);
         assert_eq!((runs[0].begin, runs[0].end, runs[1].begin), (0.0, 120.0, 90_000.0));

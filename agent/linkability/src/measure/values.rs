@@ -34,7 +34,7 @@ pub struct ValueRow {
 }
 
 /// All settings of a program, or only what programs have if they say nothing.
-pub fn grid(all: bool) -> Vec<(Scope, Coarseness)> {
+fn grid(all: bool) -> Vec<(Scope, Coarseness)> {
     let mut grid = Vec::new();
     for scope in [Scope::default(), Scope::Batch] {
         for gauges in [Gauges::Buckets(4), Gauges::Buckets(8), Gauges::Exact] {
@@ -53,7 +53,12 @@ pub fn grid(all: bool) -> Vec<(Scope, Coarseness)> {
 ///
 /// # Errors
 /// If it can't be run.
-pub fn values(size: &Size, program: Program, all: bool, threads: usize) -> io::Result<Vec<ValueRow>> {
+pub fn values(
+    size: &Size,
+    program: Program,
+    all: bool,
+    threads: usize,
+) -> io::Result<Vec<ValueRow>> {
     let declared = Schema::try_from(program.declaration()).map_err(io::Error::other)?;
     let row = |(scope, coarseness): (Scope, Coarseness)| {
         let setting = Setting {

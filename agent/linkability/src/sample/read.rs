@@ -74,7 +74,8 @@ pub(super) fn csv(
     add: &mut impl FnMut(String, Reading),
 ) -> Result<(), SampleError> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
-    let columns = reader.headers().map_err(|error| SampleError::Line(1, error.to_string()))?.clone();
+    let columns =
+        reader.headers().map_err(|error| SampleError::Line(1, error.to_string()))?.clone();
     for (row, record) in reader.records().enumerate() {
         let line = row + 2;
         let record = record.map_err(|error| SampleError::Line(line, error.to_string()))?;
@@ -128,7 +129,8 @@ pub(super) fn lines(
             };
             let owner = tag(device).ok_or_else(|| format!("no tag `{device}`"))?;
             let measurement = flat.place(&line.measurement, tag)?;
-            let at = line.timestamp.ok_or("no time; nanoseconds since 1970 are meant")? as f64 / 1e9;
+            let at =
+                line.timestamp.ok_or("no time; nanoseconds since 1970 are meant")? as f64 / 1e9;
             let value = field("value").ok_or("no field `value` that is a number")?;
             let times = field("times").unwrap_or(1.0) as u32;
             Ok::<_, String>((owner, Reading { at, measurement, value, times }))

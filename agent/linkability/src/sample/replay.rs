@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use undertone::{
-    Counter, Gauge, Histogram, InstrumentDeclaration, Meter, Registry, RegisterError, Timer,
+    Counter, Gauge, Histogram, InstrumentDeclaration, Meter, RegisterError, Registry, Timer,
 };
 use undertone_wire::schema::Kind;
 
@@ -76,7 +76,8 @@ impl Handle {
     ) -> Result<Self, RegisterError> {
         macro_rules! make {
             ($Instrument:ty) => {
-                registry.instrument(namespace, InstrumentDeclaration::of::<$Instrument>(name, "."))?
+                registry
+                    .instrument(namespace, InstrumentDeclaration::of::<$Instrument>(name, "."))?
             };
         }
         Ok(match kind {

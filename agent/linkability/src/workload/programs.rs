@@ -65,7 +65,7 @@ impl Program {
 }
 
 /// Records what a machine does.
-pub struct Recorder {
+pub(crate) struct Recorder {
     instruments: Handles,
     traits: Traits,
     /// Until when, in seconds of the crowd, everything is recorded.
