@@ -6,7 +6,7 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test controls bench lint build influxd telegraf setup-demo setup-test clean
+.PHONY: help demo test controls bench privacy lint build influxd telegraf setup-demo setup-test clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +32,11 @@ bench: setup-test influxd build ## One table of ratios, beside peers; docs/bench
 		"$$target/debug/undertone-bench" --benches "$$target/benches/release/undertone-benches" \
 		--go "$$target/benches/bench-peers" $${telegraf:+--telegraf "$$telegraf"} \
 		--document docs/benchmarks.md $(if $(BENCH),--part $(BENCH))
+
+# In a folder of its own: what it needs is built without Tor, in a minute.
+privacy: ## How well sessions can be paired, with limits; docs/privacy-measured.md (FULL=1 for larger crowds)
+	cargo build --locked --release -p undertone-linkability --target-dir $${CARGO_TARGET_DIR:-target}/privacy
+	$${CARGO_TARGET_DIR:-target}/privacy/release/undertone-linkability --document docs/privacy-measured.md $(if $(FULL),--full)
 
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check

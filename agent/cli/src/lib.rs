@@ -3,7 +3,7 @@
 //! The file list is the way through it: `command` → `config` → `permission` → `run`, which holds an
 //! agent and its `inputs` and is changed by `reload`. `check`, `preview` and `doctor` tell beforehand what
 //! it would do, what would go out, and what is in the way; `sent` tells afterwards what did. `schema` is for
-//! schema files alone.
+//! schema files alone, and `score` for samples of data.
 
 mod bytes;
 mod check;
@@ -20,6 +20,7 @@ mod reload;
 mod reporter;
 mod run;
 mod schema;
+mod score;
 mod sent;
 mod signals;
 mod table;

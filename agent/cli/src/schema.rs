@@ -65,7 +65,7 @@ pub(crate) fn diff(old: &Path, new: &Path, out: &mut impl Write) -> anyhow::Resu
     Ok(if changes.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-fn read(file: &Path) -> Result<Schema, FileError> {
+pub(crate) fn read(file: &Path) -> Result<Schema, FileError> {
     let text = fs::read_to_string(file).map_err(|e| FileError::Read(file.to_owned(), e))?;
     Schema::from_toml(&text).map_err(|error| FileError::Schema(file.to_owned(), error))
 }

@@ -47,6 +47,7 @@ fn help_is_as_it_was() {
         "sent",
         "check",
         "doctor",
+        "score",
         "schema check",
         "schema show",
         "schema diff",

@@ -57,6 +57,16 @@ pub fn metadata(pairs: &Pairs) -> Vec<Result> {
     results
 }
 
+/// The attackers that look at the order of ends and beginnings, and at nothing else.
+pub fn times(pairs: &Pairs) -> Vec<Result> {
+    let gaps = learned::gaps(pairs);
+    vec![
+        result("the latest end", pairs, &latest(pairs)),
+        result("gap", pairs, &gaps),
+        joint_result("gap, all pairs together", pairs, &gaps),
+    ]
+}
+
 /// All attackers that look at numbers, too.
 pub fn values(pairs: &Pairs) -> Vec<Result> {
     let gaps = learned::gaps(pairs);

@@ -70,10 +70,8 @@ pub const CIRCUIT: Evidence = Evidence {
 };
 
 /// Whether they share an ID.
-pub const SESSION_ID: Evidence = Evidence {
-    name: "session IDs",
-    of: |older, newer| f64::from(u8::from(older.id != newer.id)),
-};
+pub const SESSION_ID: Evidence =
+    Evidence { name: "session IDs", of: |older, newer| f64::from(u8::from(older.id != newer.id)) };
 
 /// Whether requests are as long.
 pub const SIZE: Evidence = Evidence {
@@ -85,9 +83,8 @@ pub const SIZE: Evidence = Evidence {
 pub const PACE: Evidence = Evidence {
     name: "requests an hour",
     of: |older, newer| {
-        let pace = |session: &Session| {
-            f64::from(session.parcels) / (session.end - session.begin + 180.0)
-        };
+        let pace =
+            |session: &Session| f64::from(session.parcels) / (session.end - session.begin + 180.0);
         (pace(newer).ln() - pace(older).ln()).abs()
     },
 };
@@ -155,11 +152,11 @@ impl Worth {
     /// Learns from numbers of pairs of one agent, and of pairs of two.
     pub fn learn(same: &[f64], different: &mut Vec<f64>) -> Self {
         different.sort_by(f64::total_cmp);
-        let mut edges: Vec<f64> = SHARES
-            .iter()
-            .filter_map(|share| different.get((share * different.len() as f64) as usize))
-            .copied()
-            .collect();
+        // Where nothing can be said is one bin, and takes no room from the others.
+        let said = &different[different.partition_point(|number| *number < 0.0)..];
+        let at = |share: &f64| said.get((share * said.len() as f64) as usize).copied();
+        let mut edges: Vec<f64> =
+            std::iter::once(0.0).chain(SHARES.iter().filter_map(at)).collect();
         edges.dedup();
         let mut counts = vec![[PRIOR; 2]; edges.len() + 1];
         let mut all = [0.0; 2];

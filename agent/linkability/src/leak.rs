@@ -160,7 +160,11 @@ fn reuse_sessions(arrivals: &mut [Arrival], processes: &[u32]) {
             arrivals[next].session = if life == before {
                 arrivals[next - 1].session
             } else {
-                arrivals[..next].iter().rev().find(|old| old.life < life).map_or(0, |old| old.session)
+                arrivals[..next]
+                    .iter()
+                    .rev()
+                    .find(|old| old.life < life)
+                    .map_or(0, |old| old.session)
             };
         }
     }

@@ -1,5 +1,7 @@
 //! Which sessions could be the one before which: what every attacker starts from, and what it is judged by.
 
+use std::collections::HashMap;
+
 use crate::seen::Session;
 
 /// Sessions in the order of their beginning, and for some of them what could have come before.
@@ -45,7 +47,7 @@ impl Pairs {
         let mut ends: Vec<u32> = (0..sessions.len() as u32).collect();
         ends.sort_by(|a, b| sessions[*a as usize].end.total_cmp(&sessions[*b as usize].end));
         let end = |place: u32| sessions[place as usize].end;
-        let mut latest = std::collections::HashMap::new();
+        let mut latest = HashMap::new();
         let mut questions = Vec::new();
         for (place, session) in sessions.iter().enumerate() {
             let before = latest.insert(session.agent, place);
@@ -54,16 +56,24 @@ impl Pairs {
         }
         let every = questions.len().div_ceil(asking.at_most.max(1)).max(1);
         let mut questions: Vec<Question> = questions.into_iter().step_by(every).collect();
+        let joined = Joined::new(&sessions);
         for question in &mut questions {
             let begin = sessions[question.session].begin;
             let first = ends.partition_point(|place| end(*place) < begin - asking.reach);
             let last = ends.partition_point(|place| end(*place) <= begin + OVERTAKING);
-            let others = ends[first..last].iter().filter(|place| **place as usize != question.session);
+            let others =
+                ends[first..last].iter().filter(|place| **place as usize != question.session);
             question.candidates = others.copied().collect();
+            for other in joined.of(&sessions[question.session], question.session) {
+                if !question.candidates.contains(&other) {
+                    question.candidates.push(other);
+                }
+            }
         }
         let begun: Vec<f64> =
             sessions.iter().map(|s| s.begin).filter(|begin| *begin >= asking.from).collect();
-        let hours = begun.last().zip(begun.first()).map_or(1.0, |(last, first)| (last - first) / 3_600.0);
+        let hours =
+            begun.last().zip(begun.first()).map_or(1.0, |(last, first)| (last - first) / 3_600.0);
         Self { sessions, questions, rate: begun.len() as f64 / hours.max(1e-9) }
     }
 
@@ -75,5 +85,48 @@ impl Pairs {
     /// A question's session and one of its candidates, the older one first.
     pub fn pair(&self, question: &Question, candidate: u32) -> (&Session, &Session) {
         (&self.sessions[candidate as usize], &self.sessions[question.session])
+    }
+}
+
+/// What is a candidate however long ago it ended: whoever had the same ID or circuit, and whoever sent what had
+/// waited when the session began.
+struct Joined {
+    ids: HashMap<u128, Vec<u32>>,
+    circuits: HashMap<u128, Vec<u32>>,
+    late: Vec<(f64, u32)>,
+}
+
+/// How long before or after a session's beginning, in seconds.
+const TOGETHER: f64 = 60.0;
+
+impl Joined {
+    fn new(sessions: &[Session]) -> Self {
+        let mut joined = Self { ids: HashMap::new(), circuits: HashMap::new(), late: Vec::new() };
+        for (place, session) in sessions.iter().enumerate() {
+            let place = place as u32;
+            joined.ids.entry(session.id).or_default().push(place);
+            joined.circuits.entry(session.circuits[1]).or_default().push(place);
+            joined.late.extend(session.late.map(|late| (late, place)));
+        }
+        joined.late.sort_by(|a, b| a.0.total_cmp(&b.0));
+        joined
+    }
+
+    fn of(&self, session: &Session, place: usize) -> Vec<u32> {
+        let mut found = Vec::new();
+        // A crowd without a program has neither.
+        let mut add = |places: &HashMap<u128, Vec<u32>>, of: u128| {
+            let places = places.get(&of).filter(|_| of != 0).into_iter().flatten();
+            found.extend(places.copied().filter(|other| (*other as usize) < place));
+        };
+        add(&self.ids, session.id);
+        add(&self.circuits, session.circuits[0]);
+        let first = self.late.partition_point(|(late, _)| *late < session.begin - TOGETHER);
+        let late =
+            self.late[first..].iter().take_while(|(late, _)| *late < session.begin + TOGETHER);
+        found.extend(late.map(|(_, other)| *other).filter(|other| (*other as usize) < place));
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 }

@@ -9,7 +9,8 @@ mod programs;
 
 pub use draw::{Draws, draws};
 pub use presence::{Presence, Run, outages, runs};
-pub use programs::{Program, Recorder};
+pub(crate) use programs::Recorder;
+pub use programs::{Browser, Feature, FileServer, Outcome, Program};
 
 /// Seconds.
 pub const MINUTE: f64 = 60.0;

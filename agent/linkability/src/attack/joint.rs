@@ -19,8 +19,10 @@ pub fn assign(pairs: &Pairs, weights: &Weights) -> Weights {
     let candidates = candidates as f64 / pairs.questions.len().max(1) as f64;
     // What it weighs that a session's predecessor, or successor, isn't there at all.
     let nobody = candidates * (1.0 - found).max(0.005) / found.max(0.005);
-    let mut scaled: Weights =
-        weights.iter().map(|row| row.iter().map(|w| w.clamp(-30.0, 30.0).exp()).collect()).collect();
+    let mut scaled: Weights = weights
+        .iter()
+        .map(|row| row.iter().map(|w| w.clamp(-30.0, 30.0).exp()).collect())
+        .collect();
     let mut columns: HashMap<u32, f64> = HashMap::new();
     for _ in 0..ROUNDS {
         columns.clear();

@@ -12,9 +12,7 @@ const STRANGERS: usize = 24;
 
 /// Weights by one kind of evidence.
 pub(super) fn weights(pairs: &Pairs, evidence: Evidence) -> Weights {
-    weights_of(pairs, |older, newer| {
-        (evidence.of)(&pairs.sessions[older], &pairs.sessions[newer])
-    })
+    weights_of(pairs, |older, newer| (evidence.of)(&pairs.sessions[older], &pairs.sessions[newer]))
 }
 
 /// Weights by the time between two sessions.

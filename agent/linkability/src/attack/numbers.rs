@@ -38,7 +38,8 @@ impl Numbers {
             let differences = pairs.questions.iter().filter_map(|question| {
                 Some(values[question.session][index]? - values[question.answer][index]?)
             });
-            let squares: Vec<f64> = differences.map(|difference| difference.powi(2) / 2.0).collect();
+            let squares: Vec<f64> =
+                differences.map(|difference| difference.powi(2) / 2.0).collect();
             let one = squares.iter().sum::<f64>() / squares.len().max(1) as f64;
             let known: Vec<f64> = values.iter().filter_map(|row| row[index]).collect();
             let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
@@ -73,7 +74,8 @@ impl Numbers {
 
     /// What each of the numbers that tell most is worth.
     pub(super) fn each(&self, pairs: &Pairs) -> Vec<Weights> {
-        let mut order: Vec<usize> = (0..self.names.len()).filter(|i| self.tells[*i] > 0.0).collect();
+        let mut order: Vec<usize> =
+            (0..self.names.len()).filter(|i| self.tells[*i] > 0.0).collect();
         order.sort_by(|a, b| self.tells[*b].total_cmp(&self.tells[*a]));
         order.truncate(EACH);
         let one = |index: usize| {

@@ -28,10 +28,8 @@ pub(super) fn weights(pairs: &Pairs, first: &Weights, evidence: &[&Weights]) -> 
         })
         .collect();
     let models = HALVES.map(|of| train(pairs, first, evidence, &closer, of));
-    let mut weights: Weights = first
-        .iter()
-        .map(|row| row.iter().map(|weight| weight.min(0.0) - 20.0).collect())
-        .collect();
+    let mut weights: Weights =
+        first.iter().map(|row| row.iter().map(|weight| weight.min(0.0) - 20.0).collect()).collect();
     for of in HALVES {
         let Some(model) = &models[1 - of as usize] else { return first.clone() };
         let (mut rows, mut whose) = (Vec::new(), Vec::new());

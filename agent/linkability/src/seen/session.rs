@@ -61,7 +61,12 @@ pub struct Value {
 }
 
 /// The sessions of one agent, from all that arrived of it.
-pub fn sessions(agent: u32, arrivals: &[Arrival], names: &Names, with_values: bool) -> Vec<Session> {
+pub fn sessions(
+    agent: u32,
+    arrivals: &[Arrival],
+    names: &Names,
+    with_values: bool,
+) -> Vec<Session> {
     let mut lives: BTreeMap<u32, Vec<&Arrival>> = BTreeMap::new();
     for arrival in arrivals {
         lives.entry(arrival.life).or_default().push(arrival);
@@ -132,10 +137,7 @@ impl Session {
             }
         }
         // Rounded numbers differ by their rounding.
-        self.excess = series
-            .values()
-            .map(|(excess, _)| excess.max(0.0))
-            .sum();
+        self.excess = series.values().map(|(excess, _)| excess.max(0.0)).sum();
         self.total = series.values().map(|(_, total)| total.abs()).sum();
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use undertone::{Declaration, Instruments, Registry};
 
 use super::{Draws, Traits};
+use crate::crowd::Record;
 
 undertone::label! {
     /// How a request ended.
@@ -64,11 +65,17 @@ impl Program {
 }
 
 /// Records what a machine does.
-pub struct Recorder {
+pub(crate) struct Recorder {
     instruments: Handles,
+    traits: Traits,
+    /// Until when, in seconds of the crowd, everything is recorded.
+    recorded: f64,
     /// In use now, with which intensity; until when, in seconds of the crowd.
     busy: (f64, f64),
 }
+
+/// What is recorded at once, in seconds: finer than any interval.
+const STEP: f64 = 20.0;
 
 enum Handles {
     FileServer(FileServer),
@@ -76,20 +83,25 @@ enum Handles {
 }
 
 impl Recorder {
-    /// For the instruments of a registry.
+    /// For the instruments of a registry, on a machine of these traits, from `begin` on.
     ///
     /// # Errors
     /// If the registry has others of these names.
-    pub fn new(program: Program, registry: &Registry) -> Result<Self, undertone::RegisterError> {
+    pub(crate) fn new(
+        program: Program,
+        traits: Traits,
+        begin: f64,
+        registry: &Registry,
+    ) -> Result<Self, undertone::RegisterError> {
         let instruments = match program {
             Program::FileServer => Handles::FileServer(FileServer::register(registry)?),
             Program::Browser => Handles::Browser(Browser::register(registry)?),
         };
-        Ok(Self { instruments, busy: (0.0, 0.0) })
+        Ok(Self { instruments, traits, recorded: begin, busy: (0.0, 0.0) })
     }
 
-    /// Records what happens from `at` on, for `seconds`.
-    pub fn record(&mut self, traits: &Traits, at: f64, seconds: f64, draws: &mut Draws) {
+    fn step(&mut self, at: f64, draws: &mut Draws) {
+        let (traits, seconds) = (&self.traits, STEP);
         if at >= self.busy.1 {
             // Bursts and pauses, of ten minutes or so each.
             let intensity = if draws.uniform() < 0.5 { 0.2 } else { 1.8 };
@@ -124,6 +136,15 @@ impl Recorder {
                     browser.load.update(milliseconds(900.0 * traits.slowness, draws));
                 }
             }
+        }
+    }
+}
+
+impl Record for Recorder {
+    fn until(&mut self, at: f64, draws: &mut Draws) {
+        while at - self.recorded >= STEP {
+            self.step(self.recorded, draws);
+            self.recorded += STEP;
         }
     }
 }
