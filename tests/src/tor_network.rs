@@ -25,8 +25,10 @@ use crate::wait;
 const AUTHORITIES: usize = 3;
 const EXITS: usize = 1;
 const BOOTSTRAP: Duration = Duration::from_secs(120);
-// As soon as there is a consensus, how often those that wait longer and longer for it are woken.
+// As soon as there is a consensus, how often those that wait longer and longer for it are woken: first, and at the longest.
+// Who is woken begins anew, which on a busy machine takes longer than the first pauses.
 const NUDGE: Duration = Duration::from_millis(700);
+const NUDGE_LONGEST: Duration = Duration::from_secs(8);
 
 /// How a network is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +117,7 @@ impl TorNetwork {
                 told = Some(text);
             }
         };
-        let mut nudged = Instant::now();
+        let (mut nudged, mut pause) = (Instant::now(), NUDGE);
         let ready = wait::until("the Tor network", BOOTSTRAP, || {
             let percents = self.nodes.iter().map(Node::bootstrapped);
             let percents = percents.collect::<Result<Vec<u8>>>()?;
@@ -125,8 +127,9 @@ impl TorNetwork {
             });
             let all = self.nodes.len();
             tell(format!("Tor: {listed} of {all} nodes in the consensus, {done} bootstrapped"));
-            if listed == all && nudged.elapsed() >= NUDGE {
+            if listed == all && nudged.elapsed() >= pause {
                 nudged = Instant::now();
+                pause = (pause * 5 / 4).min(NUDGE_LONGEST);
                 let late = self.nodes.iter().zip(percents).filter(|(_, percent)| *percent < 100);
                 late.for_each(|(node, _)| node.nudge());
             }

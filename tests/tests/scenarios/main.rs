@@ -12,6 +12,7 @@ mod fixtures;
 mod host;
 mod https;
 mod instruments;
+mod link;
 mod noninterference;
 mod outage;
 mod page;
