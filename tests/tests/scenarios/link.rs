@@ -28,8 +28,6 @@ const FACTOR: u32 = 240;
 const AGENTS: usize = 5;
 const PLAN: Plan =
     Plan { turns: 5, settling: Duration::from_secs(2), window: Duration::from_secs(2), windows: 2 };
-/// So seldom that no push comes while it is watched.
-const NEVER: Duration = Duration::from_secs(24 * 3_600);
 const GLANCE: Duration = Duration::from_millis(50);
 
 /// What is looked at, of all that a window says.
@@ -48,8 +46,6 @@ struct Watched {
     bytes: f64,
     pushes: f64,
     sessions: f64,
-    /// Bytes on the link of an agent that pushes nothing.
-    idle_bytes: f64,
     seconds: f64,
 }
 
@@ -68,7 +64,6 @@ fn watch() -> Result<Watched> {
     let ingest: Ingest = proxy.ingest().parse()?;
     // The first one waits for the onion service to be published.
     let control = Observed::start(Kind::SizeByLoad, &tor, &ingest, FACTOR)?;
-    let quiet = Observed::start(Kind::Fleet(NEVER), &tor, &ingest, 1)?;
     control.wait_until_it_reports()?;
     let agents = (0..AGENTS)
         .map(|_| Observed::start(Kind::Anonymous, &tor, &ingest, FACTOR))
@@ -94,7 +89,6 @@ fn watch() -> Result<Watched> {
         bytes: agents.iter().map(|agent| agent.link.bytes(begin, end) as f64).sum(),
         pushes: (pushes() - before) as f64,
         sessions: sessions as f64,
-        idle_bytes: quiet.link.bytes(begin, end) as f64,
         seconds: (end - begin).as_secs_f64(),
     })
 }
@@ -137,7 +131,7 @@ fn p4_p5_the_link_to_the_guard_does_not_tell_busy_from_idle() -> Result<()> {
 
 #[test]
 fn p5_the_link_carries_what_check_reckons_with() -> Result<()> {
-    let Watched { bytes, pushes, sessions, idle_bytes, seconds, .. } = watched()?;
+    let Watched { bytes, pushes, sessions, seconds, .. } = watched()?;
     let minutes = seconds / 60.0;
     assert!(*pushes > 100.0 && *sessions > 0.0, "{pushes} pushes, {sessions} sessions");
     let reckoned = pushes * Cost::PUSH_BYTES as f64
