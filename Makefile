@@ -6,10 +6,10 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test controls bench privacy lint build influxd telegraf setup-demo setup-test clean
+.PHONY: help demo test controls bench privacy privacy-wire lint build influxd telegraf setup-demo setup-test setup-privacy clean
 
 help: ## Explain the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: setup-demo build ## Private Tor network, proxy, three file servers, a live table (DEMO_SECONDS=n, TOR=public)
 	@$${CARGO_TARGET_DIR:-target}/debug/undertone-demo
@@ -38,6 +38,13 @@ privacy: ## How well sessions can be paired, with limits; docs/privacy-measured.
 	cargo build --locked --release -p undertone-linkability --target-dir $${CARGO_TARGET_DIR:-target}/privacy
 	$${CARGO_TARGET_DIR:-target}/privacy/release/undertone-linkability --document docs/privacy-measured.md $(if $(FULL),--full)
 
+# On the stream first, then on the link to the guard: some 20 minutes of watching, then the classifier. The table stays in target/.
+privacy-wire: setup-test setup-privacy build ## Whether who watches the wire can tell busy from idle; docs/privacy-wire.md
+	cargo test $(CARGO_FLAGS) --test scenarios -- wire_capture::p4_ wire_capture::p5_ wire_capture::p6_
+	@target=$$(realpath -m "$${CARGO_TARGET_DIR:-target}") && set -e \
+		&& "$$target/debug/undertone-privacy-wire" --table "$$target/privacy-wire.csv" $(PRIVACY_WIRE) \
+		&& tests/tools/classify.py "$$target/privacy-wire.csv"
+
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(BENCHES) --check
@@ -60,6 +67,9 @@ setup-demo:
 
 setup-test:
 	@tests/tools/install.sh test
+
+setup-privacy:
+	@tests/tools/install.sh privacy
 
 clean: ## Remove what was built here
 	cargo clean

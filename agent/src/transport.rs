@@ -20,7 +20,8 @@ pub enum Transport {
     #[non_exhaustive]
     Embedded {
         /// arti's own configuration in TOML: bridges, pluggable transports, an outbound proxy, or
-        /// another network; empty for its defaults.
+        /// another network; empty for its defaults, but that an idle Tor is kept quiet: `channel.padding`
+        /// is `"reduced"`, and `preemptive_circuits` are off, unless this says otherwise.
         configuration: String,
     },
     /// The SOCKS5 port of a tor that runs already. Sessions are kept apart by SOCKS credentials,

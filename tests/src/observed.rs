@@ -57,8 +57,11 @@ const UNTAMED: &str = "padding = \"normal\"\n[preemptive_circuits]\n\
 const PAUSE: Duration = Duration::from_millis(10);
 /// Records of each instrument in one round.
 const RECORDS: i64 = 40;
-/// Points that an agent of the control is handed in one round.
-const POINTS: i64 = 10;
+/// Points that an agent of the control is handed at once: what fills a few parcels.
+const POINTS: i64 = 2_000;
+/// Between two batches of the control. A slot finds nothing where it is idle, so that it is far from busy all the time also on a
+/// machine that is.
+const CONTROL: Duration = Duration::from_secs(150);
 /// From the start to the first push: bootstrap, a silence, a slot.
 const FIRST_PUSH: Duration = Duration::from_secs(240);
 
@@ -79,7 +82,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Observed {
     /// The agent.
-    pub agent: Agent,
+    pub agent: Arc<Agent>,
     /// Its link.
     pub link: Link,
     kind: Kind,
@@ -105,20 +108,30 @@ impl Observed {
         };
         let profile = match kind {
             Kind::Anonymous => Profile::Anonymous,
-            Kind::SizeByLoad => Profile::Fleet(Rhythm::every(Duration::from_secs(120))),
+            Kind::SizeByLoad => Profile::Fleet(Rhythm::every(CONTROL)),
             Kind::Fleet(mean) | Kind::Untamed(mean) => Profile::Fleet(Rhythm::every(mean)),
         };
-        let agent = Agent::builder(ingest.clone())
-            .schema(schema)
-            .profile(profile)
-            .consent(Consent::callback(|| true))
-            .transport(Transport::embedded_with(arti_toml(kind, &link, tor)))
-            .data_dir(folder.join("data"))
-            .clock(Clock::accelerated(factor))
-            .start()?;
+        let agent = Arc::new(
+            Agent::builder(ingest.clone())
+                .schema(schema)
+                .profile(profile)
+                .consent(Consent::callback(|| true))
+                .transport(Transport::embedded_with(arti_toml(kind, &link, tor)))
+                .data_dir(folder.join("data"))
+                .clock(Clock::accelerated(factor))
+                .start()?,
+        );
         let (metrics, points) = (agent.instruments::<Metrics>()?, agent.points());
+        let (of_load, mut sent) = (Arc::clone(&agent), u64::MAX);
         let load = Load::start(move |round| match kind {
-            Kind::SizeByLoad => hand_over(&points, round),
+            // As much as it can send, and no more: what waits would be sent when it is idle again.
+            Kind::SizeByLoad => {
+                let statistics = of_load.statistics();
+                if statistics.parcels_waiting == 0 && statistics.parcels_sent != sent {
+                    sent = statistics.parcels_sent;
+                    hand_over(&points, round);
+                }
+            }
             _ => record(&metrics, round),
         });
         Ok(Self { agent, link, kind, load, _folder: folder })
@@ -168,7 +181,7 @@ fn arti_toml(kind: Kind, link: &Link, tor: &str) -> String {
 }
 
 impl Load {
-    fn start(round: impl Fn(i64) + Send + 'static) -> Self {
+    fn start(mut round: impl FnMut(i64) + Send + 'static) -> Self {
         let (busy, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::spawn({
             let (busy, ended) = (Arc::clone(&busy), Arc::clone(&ended));

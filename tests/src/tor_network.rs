@@ -25,8 +25,10 @@ use crate::wait;
 const AUTHORITIES: usize = 3;
 const EXITS: usize = 1;
 const BOOTSTRAP: Duration = Duration::from_secs(120);
-// As soon as there is a consensus, how often those that wait longer and longer for it are woken.
+// As soon as there is a consensus, how often those that wait longer and longer for it are woken: first, and at the longest.
+// Who is woken begins anew, which on a busy machine takes longer than the first pauses.
 const NUDGE: Duration = Duration::from_millis(700);
+const NUDGE_LONGEST: Duration = Duration::from_secs(8);
 
 /// How a network is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,19 +117,22 @@ impl TorNetwork {
                 told = Some(text);
             }
         };
-        let mut nudged = Instant::now();
+        let (mut nudged, mut pause) = (Instant::now(), NUDGE);
         let ready = wait::until("the Tor network", BOOTSTRAP, || {
             let percents = self.nodes.iter().map(Node::bootstrapped);
             let percents = percents.collect::<Result<Vec<u8>>>()?;
-            let done = percents.iter().filter(|&&percent| percent == 100).count();
+            let nodes = self.nodes.iter().zip(&percents);
+            let done = nodes.filter(|(node, percent)| **percent >= enough(node.role)).count();
             let listed = self.consensus().map_or(0, |consensus| {
                 self.nodes.iter().filter(|node| consensus.has(&node.name, "Running")).count()
             });
             let all = self.nodes.len();
             tell(format!("Tor: {listed} of {all} nodes in the consensus, {done} bootstrapped"));
-            if listed == all && nudged.elapsed() >= NUDGE {
+            if listed == all && nudged.elapsed() >= pause {
                 nudged = Instant::now();
-                let late = self.nodes.iter().zip(percents).filter(|(_, percent)| *percent < 100);
+                pause = (pause * 5 / 4).min(NUDGE_LONGEST);
+                let nodes = self.nodes.iter().zip(percents);
+                let late = nodes.filter(|(node, percent)| *percent < enough(node.role));
                 late.for_each(|(node, _)| node.nudge());
             }
             Ok((done == all && listed == all).then_some(()))
@@ -226,6 +231,12 @@ impl TorNetwork {
     fn authority_lines(&self) -> &[String] {
         &self.authority_lines
     }
+}
+
+/// From how many percent on a node does its work. The only exit may find no circuit that it wants to build itself, which
+/// are the last few, and serves those of others all the same.
+fn enough(role: Role) -> u8 {
+    if role == Role::Exit { 95 } else { 100 }
 }
 
 /// arti's configuration as the table `[tor]` of another one: its tables become tables below that.

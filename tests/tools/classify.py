@@ -46,8 +46,11 @@ def read(path):
 
 def scores(agents, busy, features):
     """For each window, what a classifier says that has not seen its agent."""
+    number = len(set(agents))
+    if number < 2:
+        sys.exit("FAILED: what is learned from an agent needs another one to be asked about")
     said = numpy.zeros(len(busy))
-    folds = GroupKFold(n_splits=min(6, len(set(agents))))
+    folds = GroupKFold(n_splits=min(6, number))
     for known, asked in folds.split(features, busy, agents):
         trees = HistGradientBoostingClassifier(
             max_iter=150, learning_rate=0.06, max_leaf_nodes=15, min_samples_leaf=20, random_state=SEED

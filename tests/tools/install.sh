@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what is missing for the demo or the tests, from Debian's or Ubuntu's packages.
 #
+#     tests/tools/install.sh privacy the same as for the demo, and scikit-learn for Debian's own Python
 #     tests/tools/install.sh demo    tor, a C compiler, pkg-config, sqlite3
 #     tests/tools/install.sh test    the same, and faketime, strace, curl, util-linux, procps, openssl, InfluxDB 1,
 #                                    chromium, docker-compose and Go >= 1.23
@@ -23,7 +24,8 @@ demo) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqli
 test) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3
         faketime:faketime strace:strace curl:curl flock:util-linux setsid:util-linux free:procps
         openssl:openssl chromium:chromium docker-compose:docker-compose' ;;
-*) fail "usage: $0 demo|test" ;;
+privacy) wanted='tor:tor tor-gencert:tor gcc:gcc pkg-config:pkg-config sqlite3:sqlite3' ;;
+*) fail "usage: $0 demo|test|privacy" ;;
 esac
 
 # Debian keeps daemons in sbin, which isn't on everybody's PATH.
@@ -57,6 +59,9 @@ done
 if ! echo 'int main(void) { return 0; }' | cc -x c -o /dev/null - 2>/dev/null; then
     packages="$packages gcc libc6-dev"
 fi
+# Debian's own Python, whatever else is on PATH: its packages are there and nowhere else.
+has_sklearn() { /usr/bin/python3 -c 'import sklearn' 2>/dev/null; }
+if [ "$1" = privacy ] && ! has_sklearn; then packages="$packages python3-sklearn"; fi
 had_influxdb1=yes
 if [ "$1" = test ] && ! has_influxdb1; then
     had_influxdb1=no
@@ -133,7 +138,8 @@ if [ $need_go = yes ]; then
     has_go || fail "$go_help"
 fi
 
-[ "$1" = demo ] || has_influxdb1 || fail "no InfluxDB 1 is here after the installation: set \
+[ "$1" != privacy ] || has_sklearn || fail "/usr/bin/python3 still has no sklearn after the installation"
+[ "$1" != test ] || has_influxdb1 || fail "no InfluxDB 1 is here after the installation: set \
 UNDERTONE_INFLUXD1 to the path of its influxd"
 for pair in $wanted; do
     command -v "${pair%%:*}" >/dev/null || fail "${pair%%:*} is still missing after the installation"

@@ -103,9 +103,14 @@ fn a_month_costs_what_its_parts_cost() {
     let file = folder.path().join("undertone.toml");
     fs::write(&file, "push_every_seconds = 240").unwrap();
     let (_, text, _) = output(&["--config", file.to_str().unwrap(), "check"]);
-    for part in
-        ["own pushes     73 MB", "chaff", "idle Tor      1.0 GB", "together", "Assumed: 30 days"]
-    {
+    for part in [
+        "own pushes     73 MB",
+        "chaff          60 MB",
+        "idle Tor      117 MB",
+        "directory      30 MB",
+        "together      280 MB",
+        "Assumed: 30 days",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
 }

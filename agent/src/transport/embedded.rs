@@ -196,3 +196,37 @@ impl IsolationHelper for OfSession {
         (self == other).then(|| self.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// arti's configuration shows its values in no other way.
+    fn shown(text: &str) -> String {
+        let folder = Path::new("/data");
+        format!("{:?}", undertone_tor::configuration(&[TAMED, text], folder, folder).unwrap())
+    }
+
+    #[test]
+    fn p5_an_idle_tor_is_tamed() {
+        let tamed = shown("");
+        assert!(tamed.contains("padding: Reduced"), "padding is not reduced: {tamed}");
+        assert!(
+            tamed.contains("disable_at_threshold: 0"),
+            "circuits are built in advance: {tamed}"
+        );
+        assert!(tamed.contains("initial_predicted_ports: []"), "ports are predicted: {tamed}");
+    }
+
+    #[test]
+    fn what_users_configure_wins() {
+        let theirs = "[channel]\npadding = \"normal\"\n[preemptive_circuits]\n\
+                      initial_predicted_ports = [443]\ndisable_at_threshold = 3\n";
+        let shown = shown(theirs);
+        assert!(shown.contains("padding: Normal"), "{shown}");
+        assert!(shown.contains("disable_at_threshold: 3"), "{shown}");
+        assert!(shown.contains("initial_predicted_ports: [443]"), "{shown}");
+    }
+}

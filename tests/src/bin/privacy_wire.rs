@@ -28,13 +28,13 @@ use undertone_tests::{
 #[derive(Parser)]
 struct Arguments {
     /// Agents of the profile `anonymous`
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 14)]
     agents: usize,
     /// Agents of the control, whose size follows their load
     #[arg(long, default_value_t = 4)]
     control: usize,
     /// How often each agent is busy, and how often idle
-    #[arg(long, default_value_t = 13)]
+    #[arg(long, default_value_t = 11)]
     turns: usize,
     /// How many times as fast as real time agents live
     #[arg(long, default_value_t = 120)]
@@ -50,7 +50,7 @@ struct Arguments {
 /// Windows between two changes of load.
 const WINDOWS: u32 = 10;
 /// What was recorded before a change is under way for some cuts and slots at most.
-const SETTLING: Duration = Duration::from_secs(6);
+const SETTLING: Duration = Duration::from_secs(4);
 /// So seldom that no push comes while it is watched.
 const NEVER: Duration = Duration::from_secs(24 * 3_600);
 /// From a start to a pool of circuits that is full.
@@ -191,6 +191,8 @@ fn report(
     println!("  all of the agents'                 {all:.0} ({reckoned:.0})");
     let ratio = all / reckoned;
     ensure!((0.75..1.25).contains(&ratio), "what `check` reckons with is wrong: {ratio:.2}");
+    let ratio = idle / Cost::IDLE_BYTES_A_MINUTE as f64;
+    ensure!(ratio < 1.25, "an idle Tor takes more than `check` reckons with: {ratio:.2}");
     Ok(())
 }
 

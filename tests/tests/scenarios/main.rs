@@ -15,6 +15,7 @@ mod host;
 mod https;
 mod instruments;
 mod ledger;
+mod link;
 mod memory;
 mod noninterference;
 mod outage;

@@ -146,6 +146,49 @@ fn p4_every_request_is_3904_bytes_in_one_write() -> Result<()> {
     Ok(())
 }
 
+/// What is on the streams of an agent in each of its states: how many bytes, in how many writes, of how many requests,
+/// beginning with what.
+#[test]
+fn p4_idle_busy_recovered_and_stopping_agents_write_alike() -> Result<()> {
+    const HOURS: usize = 6 * 60;
+    let alike = |tapped: &Tapped, before: usize| -> Result<(usize, BTreeSet<_>)> {
+        let streams = wait::until("the agent to close each stream", SOON, || {
+            let streams = tapped.capture.streams().split_off(before);
+            Ok(streams.iter().all(|stream| stream.closed_by_client).then_some(streams))
+        })?;
+        let written = |stream: &Stream| {
+            let head = stream.bytes[..AGE.min(stream.bytes.len())].to_vec();
+            (stream.bytes.len(), stream.reads, stream.request_ends.clone(), head)
+        };
+        Ok((streams.len(), streams.iter().map(written).collect()))
+    };
+
+    let mut idle = Tapped::start(8, Load::Idle)?;
+    (0..2 * HOURS).for_each(|_| idle.pass(MINUTE));
+    let (idle_streams, of_idle) = alike(&idle, 0)?;
+    assert_eq!(of_idle.len(), 1, "idle: {of_idle:?}");
+
+    let mut busy = Tapped::start(8, Load::Busy)?;
+    (0..HOURS).for_each(|_| busy.pass(MINUTE));
+    let half = busy.capture.connections();
+    (0..HOURS).for_each(|_| busy.pass(MINUTE));
+    assert_eq!(alike(&busy, 0)?, (idle_streams, of_idle.clone()), "busy");
+
+    let mut recovered = Tapped::start(8, Load::Busy)?;
+    recovered.capture.behave(Behaviour::Refuse(4));
+    (0..HOURS).for_each(|_| recovered.pass(MINUTE));
+    assert_eq!(recovered.capture.connections(), half);
+    recovered.capture.answer(NO_CONTENT);
+    (0..HOURS).for_each(|_| recovered.pass(MINUTE));
+    let after = alike(&recovered, half)?;
+    assert_eq!(after, (idle_streams - half, of_idle.clone()), "just recovered");
+
+    let Tapped { capture, agent, .. } = busy;
+    agent.shutdown(SOON).wait();
+    assert_eq!(capture.connections(), idle_streams, "a stopping agent says goodbye");
+    Ok(())
+}
+
 #[test]
 fn p5_the_number_and_times_of_requests_do_not_depend_on_load() -> Result<()> {
     let times = |load: Load, behaviour: Behaviour| -> Result<Vec<u64>> {
