@@ -103,9 +103,9 @@ impl Preview {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, sync::Arc};
+    use std::sync::Arc;
 
-    use undertone_wire::{endpoint::DeploymentId, reading::Reading};
+    use undertone_wire::{Tags, endpoint::DeploymentId, reading::Reading};
 
     use super::*;
     use crate::{
@@ -116,7 +116,7 @@ mod tests {
     };
 
     fn sample(measurement: &str, count: i64) -> Sample {
-        let series = Series { measurement: measurement.to_owned(), tags: BTreeMap::new() };
+        let series = Series { measurement: measurement.into(), tags: Tags::default() };
         Sample { series, reading: Reading::counter(count, 1) }
     }
 

@@ -161,7 +161,7 @@ fn opened(arrival: &Arrival) -> Unsealed {
 }
 
 fn integer(point: &Point, field: &str) -> i64 {
-    match point.fields[field] {
+    match point.fields[&field.into()] {
         FieldValue::Integer(value) => value,
         _ => panic!("{point:?}"),
     }
@@ -462,7 +462,9 @@ async fn p3_with_scope_batch_withheld_answers_give_no_age_that_stands_out() {
 /// The measurements in what arrived within a span of time, by session.
 fn measurements(arrivals: &[Arrival], id: SessionId) -> BTreeSet<String> {
     let ours = arrivals.iter().map(opened).filter(|parcel| parcel.session.id() == id);
-    ours.flat_map(|parcel| parcel.payload.decode().unwrap()).map(|p| p.measurement).collect()
+    ours.flat_map(|parcel| parcel.payload.decode().unwrap())
+        .map(|p| p.measurement.into_string())
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]

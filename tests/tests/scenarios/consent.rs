@@ -228,7 +228,8 @@ fn sent(capture: &SocksCapture, metrics: &Metrics, name: &str) -> Result<Vec<Str
         for request in capture.requests() {
             let body = &request[REQUEST_LENGTH - BODY_LENGTH..];
             let payload = unseal(body, &ingest.deployment).context("unsealing")?.payload;
-            names.extend(payload.decode()?.into_iter().map(|point| point.measurement));
+            names
+                .extend(payload.decode()?.into_iter().map(|point| point.measurement.into_string()));
         }
         names.sort();
         names.dedup();

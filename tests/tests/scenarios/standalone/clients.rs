@@ -40,7 +40,7 @@ fn what_clients_of_influxdb_write_arrives_exactly_once() -> Result<()> {
     let mut proxy = Proxy::on(&arti)?.influxdb2(&database)?.start(&[&schema()?])?;
     let mut machine = Machine::new(&arti, proxy.ingest())?;
     let tcp = format!("127.0.0.1:{}", ports::free()?);
-    machine.file("listener-token", TOKEN)?;
+    machine.put("listener-token", TOKEN)?;
     machine.configure(&format!(
         "alias = \"{ALIAS}\"\nhost.collect = []\n\
          [[listener]]\ntcp = \"{tcp}\"\ntoken_file = \"listener-token\"\n\

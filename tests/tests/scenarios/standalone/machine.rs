@@ -84,7 +84,7 @@ impl Machine {
     }
 
     /// Puts a file beside its configuration.
-    pub(super) fn file(&self, name: &str, content: &str) -> Result<()> {
+    pub(super) fn put(&self, name: &str, content: &str) -> Result<()> {
         Ok(fs::write(self.folder.join(name), content)?)
     }
 

@@ -48,7 +48,7 @@ fn a_web_page_writes_nothing_even_with_the_token() -> Result<()> {
     let mut proxy = Proxy::on(&arti)?.start(&[&schema()?])?;
     let mut machine = Machine::new(&arti, proxy.ingest())?;
     let port = ports::free()?;
-    machine.file("listener-token", TOKEN)?;
+    machine.put("listener-token", TOKEN)?;
     machine.configure(&format!(
         "host.collect = []\n[[listener]]\ntcp = \"127.0.0.1:{port}\"\ntoken_file = \"listener-token\"\n"
     ))?;
