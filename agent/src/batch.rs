@@ -150,8 +150,8 @@ mod tests {
     fn add(batch: &mut Batch, gate: &mut Gate, counters: usize, interval: i64) {
         let samples = (0..counters).map(|number| Sample {
             series: Series {
-                measurement: format!("app.n{}.count", scrambled(number)),
-                tags: BTreeMap::new(),
+                measurement: format!("app.n{}.count", scrambled(number)).into(),
+                tags: undertone_wire::Tags::default(),
             },
             reading: Reading::counter(interval, 1),
         });
@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn deltas(points: &[Point]) -> i64 {
-        let delta = |point: &Point| match point.fields["delta"] {
+        let delta = |point: &Point| match point.fields[&"delta".into()] {
             FieldValue::Integer(delta) => delta,
             _ => 0,
         };

@@ -48,7 +48,7 @@ impl Gate {
                 Some(Declared { series: sample.series, reading, precision })
             }
             Err(refusal) => {
-                self.count(sample.series.measurement, refusal);
+                self.count(sample.series.measurement.into(), refusal);
                 None
             }
         }
@@ -63,7 +63,7 @@ impl Gate {
         if checked.is_ok() && point.fields.len() == fields {
             return Some(Taken(point));
         }
-        self.count(point.measurement.clone(), checked.err().unwrap_or(Refusal::Fields));
+        self.count(point.measurement.to_string(), checked.err().unwrap_or(Refusal::Fields));
         checked.is_ok().then_some(Taken(point))
     }
 
@@ -147,8 +147,8 @@ mod tests {
     }
 
     fn sample(measurement: &str, tags: &[(&str, &str)], reading: Reading) -> Sample {
-        let tags = tags.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Sample { series: Series { measurement: measurement.to_owned(), tags }, reading }
+        let tags = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        Sample { series: Series { measurement: measurement.into(), tags }, reading }
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             (sample("app.requests.count", &[("outcome", "alice")], counter), Refusal::TagValue),
             (sample("app.open.gauge", &[], Reading::GaugeFloat(1.0)), Refusal::Fields),
         ] {
-            let key = (sample.series.measurement.clone(), refusal);
+            let key = (sample.series.measurement.to_string(), refusal);
             assert_eq!(gate.pass(sample), None);
             assert_eq!(gate.refused().get(&key), Some(&1));
         }

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use undertone_instruments::{Distribution, Reading as Read, Registry, Value};
 use undertone_wire::{
+    Name, Tags,
     reading::{Rates, Reading},
     schema::Kind,
 };
@@ -14,8 +15,8 @@ use undertone_wire::{
 /// A measurement with its tags: what has one history.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Series {
-    pub(crate) measurement: String,
-    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) measurement: Name,
+    pub(crate) tags: Tags,
 }
 
 /// What one series said in one interval; it has not passed the gate.
@@ -61,8 +62,9 @@ impl Snapshots {
                 read.namespace,
                 read.name,
                 Kind::from(read.kind).suffix()
-            ),
-            tags: read.label.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+            )
+            .into(),
+            tags: read.label.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
         };
         let counted = self.counted.entry(series.clone()).or_default();
         let reading = match read.value {

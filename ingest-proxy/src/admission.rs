@@ -151,7 +151,7 @@ fn read(
         .and_then(|time| i64::try_from(time.as_nanos()).ok())
         .ok_or("time")?;
     let mut tags = point.tags;
-    tags.insert(SESSION_TAG.to_owned(), session.to_string());
+    tags.insert(SESSION_TAG.into(), session.to_string().into());
     Ok(Point {
         measurement: point.measurement,
         tags,
@@ -255,8 +255,8 @@ mod tests {
         let fixture = Fixture::new().await;
         assert_eq!(fixture.send(&fixture.parcel(1, &[hits(3, 0)])).await, Verdict::Taken);
         let stored = fixture.stored().await;
-        assert_eq!(stored[0].tags["session"], fixture.session.id().to_string());
-        assert_eq!(stored[0].fields["delta"], FieldValue::Integer(3));
+        assert_eq!(stored[0].tags[&"session".into()], fixture.session.id().to_string());
+        assert_eq!(stored[0].fields[&"delta".into()], FieldValue::Integer(3));
     }
 
     #[tokio::test]

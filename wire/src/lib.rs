@@ -17,4 +17,4 @@ pub mod request;
 pub mod schema;
 pub mod session;
 
-pub use point::{FieldValue, Point};
+pub use point::{FieldValue, Fields, Name, Point, Tags};

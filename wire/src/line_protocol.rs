@@ -16,7 +16,9 @@ mod writer;
 
 use std::borrow::Cow;
 
-use crate::{FieldValue, Point};
+use litemap::LiteMap;
+
+use crate::{FieldValue, Name, Point};
 
 pub use error::{LineError, LineErrorKind, WriteError, WriteErrorKind};
 pub use lines::{Lines, parse};
@@ -64,12 +66,20 @@ pub enum Value<'a> {
 impl From<Line<'_>> for Point {
     fn from(line: Line<'_>) -> Self {
         Self {
-            measurement: line.measurement.into_owned(),
-            tags: line.tags.into_iter().map(|(k, v)| (k.into_owned(), v.into_owned())).collect(),
-            fields: line.fields.into_iter().map(|(k, v)| (k.into_owned(), v.into())).collect(),
+            measurement: line.measurement.into(),
+            tags: sorted(line.tags.into_iter().map(|(k, v)| (k.into(), v.into())).collect()),
+            fields: sorted(line.fields.into_iter().map(|(k, v)| (k.into(), v.into())).collect()),
             timestamp: line.timestamp,
         }
     }
+}
+
+/// A map of entries with different keys, in the memory that they have already.
+fn sorted<V>(mut entries: Vec<(Name, V)>) -> LiteMap<Name, V> {
+    if !entries.is_sorted_by(|(a, _), (b, _)| a < b) {
+        entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    }
+    LiteMap::from_sorted_store_unchecked(entries)
 }
 
 impl From<Value<'_>> for FieldValue {

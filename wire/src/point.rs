@@ -1,6 +1,16 @@
 //! A point: what one measurement said at one moment, in the terms of InfluxDB's data model.
 
-use std::collections::BTreeMap;
+use compact_str::CompactString;
+use litemap::LiteMap;
+
+/// A measurement's name, a key or a tag's value: up to 24 bytes stand in place, without an allocation.
+pub type Name = CompactString;
+
+/// Tag keys and values, sorted by key.
+pub type Tags = LiteMap<Name, Name>;
+
+/// Field keys and values, sorted by key.
+pub type Fields = LiteMap<Name, FieldValue>;
 
 /// One measurement's tags and fields at one moment.
 ///
@@ -8,11 +18,11 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Point {
     /// The measurement's name.
-    pub measurement: String,
+    pub measurement: Name,
     /// Tag keys and values; neither may be empty.
-    pub tags: BTreeMap<String, String>,
+    pub tags: Tags,
     /// Field keys and values; at least one.
-    pub fields: BTreeMap<String, FieldValue>,
+    pub fields: Fields,
     /// A number whose unit the context gives: nanoseconds since 1970 where a database is meant,
     /// intervals before sealing inside a parcel.
     pub timestamp: Option<i64>,
@@ -35,20 +45,20 @@ pub enum FieldValue {
 
 impl Point {
     /// A point of `measurement` that has no tags and no fields yet.
-    pub fn new(measurement: impl Into<String>) -> Self {
+    pub fn new(measurement: impl Into<Name>) -> Self {
         Self { measurement: measurement.into(), ..Self::default() }
     }
 
     /// The same point with a tag set.
     #[must_use]
-    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn tag(mut self, key: impl Into<Name>, value: impl Into<Name>) -> Self {
         self.tags.insert(key.into(), value.into());
         self
     }
 
     /// The same point with a field set.
     #[must_use]
-    pub fn field(mut self, key: impl Into<String>, value: impl Into<FieldValue>) -> Self {
+    pub fn field(mut self, key: impl Into<Name>, value: impl Into<FieldValue>) -> Self {
         self.fields.insert(key.into(), value.into());
         self
     }

@@ -6,14 +6,9 @@
 mod coarse;
 mod distribution;
 
-use std::collections::BTreeMap;
-
 use undertone_instruments::Distribution;
 
-use crate::{FieldValue, schema::Kind};
-
-/// Fields by key, as in a [`crate::Point`].
-pub type Fields = BTreeMap<String, FieldValue>;
+use crate::{FieldValue, Fields, schema::Kind};
 
 /// What one instrument said in one interval. `count` is a session's total, `delta` the interval's.
 #[derive(Debug, Clone, PartialEq)]
@@ -161,9 +156,9 @@ impl Reading {
                 let mut of_rates = Fields::new();
                 rates.write(&mut of_rates);
                 if let Some(mean) = of_rates.remove("mean") {
-                    of_rates.insert("meanrate".to_owned(), mean);
+                    of_rates.insert("meanrate".into(), mean);
                 }
-                fields.append(&mut of_rates);
+                fields.extend(of_rates);
             }
             _ => fields = self.fields(),
         }
@@ -238,7 +233,7 @@ fn observations(distribution: &Distribution) -> i64 {
 }
 
 fn put(fields: &mut Fields, key: &str, value: impl Into<FieldValue>) {
-    fields.insert(key.to_owned(), value.into());
+    fields.insert(key.into(), value.into());
 }
 
 fn integer(fields: &mut Fields, key: &str) -> Option<i64> {
@@ -306,7 +301,7 @@ mod tests {
             ("b99999", FieldValue::Unsigned(1)),
         ] {
             let mut fields = good.clone();
-            fields.insert(key.to_owned(), value.clone());
+            fields.insert(key.into(), value.clone());
             assert_eq!(Reading::from_fields(Kind::Histogram, &fields), None, "{key}={value:?}");
         }
     }
@@ -317,7 +312,7 @@ mod tests {
         let good = Reading::histogram(3, distribution(&[64, 65, 66])).fields();
         for (key, value) in [("min", 67), ("max", 63), ("sum", 191), ("sum", 199)] {
             let mut fields = good.clone();
-            fields.insert(key.to_owned(), FieldValue::Integer(value));
+            fields.insert(key.into(), FieldValue::Integer(value));
             assert_eq!(Reading::from_fields(Kind::Histogram, &fields), None, "{key}={value}");
         }
     }
@@ -344,8 +339,10 @@ mod tests {
 
     #[test]
     fn the_database_has_the_fields_of_go_metrics() {
-        let keys =
-            |reading: Reading| reading.database_fields().into_keys().collect::<Vec<_>>().join(" ");
+        let keys = |reading: Reading| {
+            let fields = reading.database_fields();
+            fields.keys().map(|key| key.as_str()).collect::<Vec<_>>().join(" ")
+        };
         assert_eq!(
             keys(Reading::timer(rates(), distribution(&[5]))),
             "count delta m1 m15 m5 max mean meanrate min p50 p75 p95 p99 p999 p9999 stddev sum variance",

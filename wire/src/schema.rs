@@ -15,7 +15,7 @@ mod version;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{FieldValue, Point, reading::Reading};
+use crate::{FieldValue, Point, Tags, reading::Reading};
 
 pub use difference::{Change, Direction};
 pub use digits::Digits;
@@ -218,11 +218,7 @@ impl Schema {
     ///
     /// # Errors
     /// [`Refusal::Measurement`], [`Refusal::Tag`] or [`Refusal::TagValue`].
-    pub fn declared(
-        &self,
-        name: &str,
-        tags: &BTreeMap<String, String>,
-    ) -> Result<&Measurement, Refusal> {
+    pub fn declared(&self, name: &str, tags: &Tags) -> Result<&Measurement, Refusal> {
         let measurement = self.measurement(name).ok_or(Refusal::Measurement)?;
         measurement.check_tags(tags)?;
         Ok(measurement)
@@ -235,7 +231,7 @@ impl Schema {
     /// # Errors
     /// [`Refusal`] if not.
     pub fn check_open(&self, point: &Point) -> Result<(), Refusal> {
-        if !self.open || self.measurements.contains_key(&point.measurement) {
+        if !self.open || self.measurements.contains_key(point.measurement.as_str()) {
             return Err(Refusal::Measurement);
         }
         if point.tags.keys().any(|key| key == SESSION_TAG || names::is_reserved(key)) {

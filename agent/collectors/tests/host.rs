@@ -22,7 +22,7 @@ fn only(points: &[Point], name: &str) -> Point {
 }
 
 fn number(point: &Point, field: &str) -> f64 {
-    match &point.fields[field] {
+    match &point.fields[&field.into()] {
         FieldValue::Float(number) => *number,
         #[expect(clippy::cast_precision_loss, reason = "compared with a tolerance")]
         FieldValue::Integer(number) => *number as f64,
@@ -64,7 +64,7 @@ fn system_agrees_with_awk_and_nproc() {
     }
     assert_between("uptime", number(&system, "uptime"), (up, up_after), 0.0);
     let cpus = ask("getconf", &["_NPROCESSORS_ONLN"]).remove(0).remove(0);
-    assert_eq!(system.fields["n_cpus"], FieldValue::Integer(cpus.parse().unwrap()));
+    assert_eq!(system.fields[&"n_cpus".into()], FieldValue::Integer(cpus.parse().unwrap()));
 }
 
 /// `used` has another meaning in some versions of `free`: it is compared by its definition.
@@ -136,12 +136,13 @@ fn disks_agree_with_df() {
     let disks = points.iter().filter(|point| point.measurement == "disk");
     let mut compared = 0;
     for disk in disks {
-        let row =
-            |rows: &[Vec<String>]| rows.iter().find(|row| row[0] == disk.tags["path"]).cloned();
+        let row = |rows: &[Vec<String>]| {
+            rows.iter().find(|row| row[0] == disk.tags[&"path".into()]).cloned()
+        };
         // `df` leaves out what is mounted twice.
         let (Some(before), Some(after)) = (row(&before), row(&after)) else { continue };
-        assert_eq!(before[1].replace("/dev/", ""), disk.tags["device"]);
-        assert_eq!(before[2], disk.tags["fstype"]);
+        assert_eq!(before[1].replace("/dev/", ""), disk.tags[&"device".into()]);
+        assert_eq!(before[2], disk.tags[&"fstype".into()]);
         let total: f64 = before[3].parse().unwrap();
         for (column, field, tolerance) in [
             (3, "total", 0.0),
@@ -177,7 +178,7 @@ fn counters_agree_with_sys() {
     ];
     let first = read();
     for net in first.iter().filter(|point| point.measurement == "net") {
-        let interface = net.tags["interface"].as_str();
+        let interface = net.tags[&"interface".into()].as_str();
         assert_ne!(interface, "lo");
         for (field, name) in fields {
             let before = statistic(interface, name);
@@ -189,7 +190,7 @@ fn counters_agree_with_sys() {
         }
     }
     for disk in first.iter().filter(|point| point.measurement == "diskio") {
-        let stat = format!("/sys/class/block/{}/stat", disk.tags["name"]);
+        let stat = format!("/sys/class/block/{}/stat", disk.tags[&"name".into()]);
         let before = words(&stat);
         let again = read();
         let after = words(&stat);

@@ -2,8 +2,8 @@
 
 use undertone_instruments::{Distribution, buckets};
 
-use super::{Fields, integer, put};
-use crate::FieldValue;
+use super::{integer, put};
+use crate::{FieldValue, Fields};
 
 /// The percentiles of go-metrics' InfluxDB reporter.
 const PERCENTILES: [(&str, f64); 6] =

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Digits, Kind, Refusal, SESSION_TAG, SchemaError, names};
-use crate::reading::Reading;
+use crate::{Tags, reading::Reading};
 
 /// A gauge with more buckets than this must be declared linkable.
 pub const COARSE_BUCKETS: usize = 8;
@@ -123,13 +123,13 @@ impl Measurement {
     }
 
     /// Whether `tags` are exactly the declared ones, each with an allowed value.
-    pub(super) fn check_tags(&self, tags: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    pub(super) fn check_tags(&self, tags: &Tags) -> Result<(), Refusal> {
         if tags.len() != self.tags.len() {
             return Err(Refusal::Tag);
         }
         for (key, value) in tags {
-            let allowed = self.tags.get(key).ok_or(Refusal::Tag)?;
-            if !allowed.contains(value) {
+            let allowed = self.tags.get(key.as_str()).ok_or(Refusal::Tag)?;
+            if !allowed.iter().any(|allowed| allowed == value) {
                 return Err(Refusal::TagValue);
             }
         }

@@ -1,6 +1,5 @@
 //! InfluxDB 2's own parser: a Go program that is built from its source and run once for many texts.
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -49,9 +48,9 @@ fn point(described: &Value) -> Point {
     let tags = described["tags"].as_array().unwrap().iter();
     let fields = described["fields"].as_array().unwrap().iter();
     Point {
-        measurement: text(&described["measurement"]),
-        tags: tags.map(|tag| (text(&tag[0]), text(&tag[1]))).collect::<BTreeMap<_, _>>(),
-        fields: fields.map(|f| (text(&f[0]), value(&text(&f[1]), &text(&f[2])))).collect(),
+        measurement: text(&described["measurement"]).into(),
+        tags: tags.map(|tag| (text(&tag[0]).into(), text(&tag[1]).into())).collect(),
+        fields: fields.map(|f| (text(&f[0]).into(), value(&text(&f[1]), &text(&f[2])))).collect(),
         timestamp: described["timestamp"].as_str().map(|number| number.parse().unwrap()),
     }
 }

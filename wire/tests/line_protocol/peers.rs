@@ -57,12 +57,12 @@ fn has_trailing_space(text: &str) -> bool {
 fn point(line: &ParsedLine<'_>) -> Point {
     let tags = line.series.tag_set.iter().flatten();
     Point {
-        measurement: line.series.measurement.to_string(),
-        tags: tags.map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        measurement: line.series.measurement.as_str().into(),
+        tags: tags.map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
         fields: line
             .field_set
             .iter()
-            .map(|(key, theirs)| (key.to_string(), value(theirs)))
+            .map(|(key, theirs)| (key.as_str().into(), value(theirs)))
             .collect(),
         timestamp: line.timestamp,
     }

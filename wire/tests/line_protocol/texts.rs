@@ -61,7 +61,12 @@ pub(crate) fn point() -> impl Strategy<Value = Point> {
     ];
     let (tags, fields) = (btree_map(name(), name(), 0..4), btree_map(name(), value, 1..5));
     (name(), tags, fields, option::of(any::<i64>())).prop_map(
-        |(measurement, tags, fields, timestamp)| Point { measurement, tags, fields, timestamp },
+        |(measurement, tags, fields, timestamp)| Point {
+            measurement: measurement.into(),
+            tags: tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            fields: fields.into_iter().map(|(key, value)| (key.into(), value)).collect(),
+            timestamp,
+        },
     )
 }
 

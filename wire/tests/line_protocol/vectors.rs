@@ -116,9 +116,9 @@ fn point(described: &Value) -> Point {
     let tags = described["tags"].as_object().into_iter().flatten();
     let fields = described["fields"].as_object().unwrap().iter();
     Point {
-        measurement: string(&described["measurement"]),
-        tags: tags.map(|(key, value)| (key.clone(), string(value))).collect(),
-        fields: fields.map(|(key, described)| (key.clone(), value(described))).collect(),
+        measurement: string(&described["measurement"]).into(),
+        tags: tags.map(|(key, value)| (key.into(), string(value).into())).collect(),
+        fields: fields.map(|(key, described)| (key.into(), value(described))).collect(),
         timestamp: described.get("timestamp").map(|number| string(number).parse().unwrap()),
     }
 }

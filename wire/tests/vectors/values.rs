@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use undertone_wire::{FieldValue, Point, reading::Fields};
+use undertone_wire::{FieldValue, Fields, Point};
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -30,7 +30,7 @@ pub(crate) struct WrittenPoint {
 }
 
 pub(crate) fn write_fields(fields: &Fields) -> Values {
-    fields.iter().map(|(key, value)| (key.clone(), value.into())).collect()
+    fields.iter().map(|(key, value)| (key.to_string(), value.into())).collect()
 }
 
 pub(crate) fn read_fields(values: &Values) -> Fields {
@@ -41,7 +41,7 @@ pub(crate) fn read_fields(values: &Values) -> Fields {
         Value::Boolean(value) => FieldValue::Boolean(*value),
         Value::String(text) => FieldValue::String(text.clone()),
     };
-    values.iter().map(|(key, value)| (key.clone(), read(value))).collect()
+    values.iter().map(|(key, value)| (key.into(), read(value))).collect()
 }
 
 impl From<&FieldValue> for Value {
@@ -60,8 +60,8 @@ impl From<&FieldValue> for Value {
 impl From<Point> for WrittenPoint {
     fn from(point: Point) -> Self {
         Self {
-            measurement: point.measurement,
-            tags: point.tags,
+            measurement: point.measurement.into(),
+            tags: point.tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
             fields: write_fields(&point.fields),
             intervals: point.timestamp.unwrap().to_string(),
         }

@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_alias_is_the_only_host_there_is() {
         let own = Point::new("cpu").tag("host", "real-name").field("value", 1_i64);
-        assert_eq!(mark(own.clone(), Some("web-1")).tags["host"], "web-1");
+        assert_eq!(mark(own.clone(), Some("web-1")).tags[&"host".into()], "web-1");
         assert_eq!(mark(own.clone(), None), own);
         assert!(mark(Point::new("cpu"), None).tags.is_empty());
     }

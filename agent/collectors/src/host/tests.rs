@@ -1,10 +1,10 @@
 //! Trees of files with known numbers, and trees in which everything is odd.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{fs, path::Path};
 
 use rustix::fs::statvfs;
 use tempfile::TempDir;
-use undertone_wire::{FieldValue, Point, line_protocol};
+use undertone_wire::{FieldValue, Fields, Point, Tags, line_protocol};
 
 use super::*;
 
@@ -42,12 +42,12 @@ fn named(points: &[Point], name: &str) -> Vec<Point> {
     points.iter().filter(|point| point.measurement == name).cloned().collect()
 }
 
-fn integers(fields: &[(&str, i64)]) -> BTreeMap<String, FieldValue> {
-    fields.iter().map(|(name, n)| ((*name).to_owned(), FieldValue::Integer(*n))).collect()
+fn integers(fields: &[(&str, i64)]) -> Fields {
+    fields.iter().map(|(name, n)| ((*name).into(), FieldValue::Integer(*n))).collect()
 }
 
-fn tags(tags: &[(&str, &str)]) -> BTreeMap<String, String> {
-    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+fn tags(tags: &[(&str, &str)]) -> Tags {
+    tags.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
 }
 
 #[test]
@@ -104,8 +104,8 @@ fn counters_that_go_back_are_no_percentages() {
     // `iowait` alone goes back, the whole doesn't.
     write(folder.path(), "proc/stat", "cpu 200 10 50 800 10 5 5 10 40 4\n");
     let points = named(&host.read(), "cpu");
-    assert_eq!(points[0].fields["usage_iowait"], FieldValue::Float(0.0));
-    assert_eq!(points[0].fields["usage_user"], FieldValue::Float(100.0 * 100.0 / 90.0));
+    assert_eq!(points[0].fields[&"usage_iowait".into()], FieldValue::Float(0.0));
+    assert_eq!(points[0].fields[&"usage_user".into()], FieldValue::Float(100.0 * 100.0 / 90.0));
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn disks_are_mounts_on_a_disk() {
     );
     let space = statvfs(folder.path()).unwrap();
     let total = integer(space.f_blocks * space.f_frsize);
-    assert!(points.iter().all(|point| point.fields["total"] == FieldValue::Integer(total)));
+    assert!(points.iter().all(|point| point.fields[&"total".into()] == FieldValue::Integer(total)));
     let skipped_before = host.skipped().lines;
     host.read();
     assert_eq!(host.skipped().lines - skipped_before, 2, "the odd path, and nonsense");

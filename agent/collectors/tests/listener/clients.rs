@@ -44,9 +44,12 @@ fn point(described: &Value) -> Point {
     let tags = described["tags"].as_object().unwrap();
     let fields = described["fields"].as_array().unwrap();
     Point {
-        measurement: text(&described["measurement"]),
-        tags: tags.iter().map(|(key, value)| (key.clone(), text(value))).collect(),
-        fields: fields.iter().map(|f| (text(&f[0]), value(&text(&f[1]), &text(&f[2])))).collect(),
+        measurement: text(&described["measurement"]).into(),
+        tags: tags.iter().map(|(key, value)| (key.into(), text(value).into())).collect(),
+        fields: fields
+            .iter()
+            .map(|f| (text(&f[0]).into(), value(&text(&f[1]), &text(&f[2]))))
+            .collect(),
         timestamp: Some(text(&described["timestamp"]).parse().unwrap()),
     }
 }

@@ -1,11 +1,10 @@
 //! Reads points back out of the store, in bounded memory, and gives them as line protocol.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
 use rusqlite::{Connection, Row};
-use undertone_wire::Point;
+use undertone_wire::{Name, Point, Tags};
 
 use super::open_to_read;
 use super::selection::Selection;
@@ -75,7 +74,7 @@ pub(crate) fn each_point(
         let value = restored(&kind, row.get(VALUE).map_err(&broken)?).ok_or_else(|| {
             StorageError::new(StorageErrorKind::Corrupt, "a stored value has another type")
         })?;
-        open.point.fields.insert(field, value);
+        open.point.fields.insert(field.into(), value);
         current = Some(open);
     }
     if let Some(open) = current {
@@ -103,10 +102,10 @@ impl Open {
             let mut point = Point::new(row.get::<_, String>(MEASUREMENT)?).at(time);
             point.tags = connection
                 .prepare_cached("SELECT key, value FROM json_each(?)")?
-                .query_map([tags], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<Result<BTreeMap<_, _>, _>>()?;
+                .query_map([tags], |row| Ok((name(row, 0)?, name(row, 1)?)))?
+                .collect::<Result<Tags, _>>()?;
             if !session.is_empty() {
-                point.tags.insert(SESSION.to_owned(), session);
+                point.tags.insert(SESSION.into(), session.into());
             }
             Ok(Self { series, point })
         };
@@ -140,3 +139,8 @@ pub(super) const TAGS: usize = 4;
 pub(super) const FIELD: usize = 5;
 pub(super) const KIND: usize = 6;
 pub(super) const VALUE: usize = 7;
+
+/// A name in a column.
+fn name(row: &Row<'_>, column: usize) -> rusqlite::Result<Name> {
+    row.get::<_, String>(column).map(Name::from)
+}

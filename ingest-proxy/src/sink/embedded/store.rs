@@ -4,12 +4,12 @@
 //! SQLite's type; `kind` says what SQLite's types can't: booleans are 0 and 1, and an unsigned
 //! number above 2^63−1 is decimal text.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use undertone_wire::{FieldValue, Point};
+use undertone_wire::{FieldValue, Point, Tags};
 
 use super::tags::{self, SESSION};
 use super::{EmbeddedLimits, EmbeddedStats};
@@ -91,7 +91,7 @@ struct Insert<'a> {
     transaction: &'a Transaction<'a>,
     measurements: HashMap<String, i64>,
     fields: HashMap<(i64, String), i64>,
-    series: HashMap<(i64, BTreeMap<String, String>), Series>,
+    series: HashMap<(i64, Tags), Series>,
 }
 
 /// A series, and the times that this transaction wrote to it.
@@ -166,19 +166,14 @@ impl<'a> Insert<'a> {
         Ok(id)
     }
 
-    fn series(
-        &mut self,
-        measurement: i64,
-        tags: &BTreeMap<String, String>,
-        time: i64,
-    ) -> rusqlite::Result<i64> {
+    fn series(&mut self, measurement: i64, tags: &Tags, time: i64) -> rusqlite::Result<i64> {
         let key = (measurement, tags.clone());
         if let Some(series) = self.series.get_mut(&key) {
             series.oldest = series.oldest.min(time);
             series.newest = series.newest.max(time);
             return Ok(series.id);
         }
-        let session = tags.get(SESSION).map_or("", String::as_str);
+        let session = tags.get(SESSION).map_or("", |session| session.as_str());
         let json = tags::to_json(tags);
         let find = "SELECT id FROM series WHERE measurement = ? AND session = ? AND tags = ?";
         let found = self

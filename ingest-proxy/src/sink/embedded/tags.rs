@@ -1,13 +1,13 @@
 //! Tags as JSON text, so that `tags ->> 'key'` works in SQL. Sorted by key: equal tags are equal
 //! text.
 
-use std::collections::BTreeMap;
+use undertone_wire::Tags;
 
 /// The tag that has a column of its own.
 pub(super) const SESSION: &str = "session";
 
 /// All tags but the session, as a JSON object (RFC 8259).
-pub(super) fn to_json(tags: &BTreeMap<String, String>) -> String {
+pub(super) fn to_json(tags: &Tags) -> String {
     let mut json = String::from("{");
     for (key, value) in tags.iter().filter(|(key, _)| *key != SESSION) {
         if json.len() > 1 {

@@ -66,9 +66,9 @@ fn any_point() -> impl Strategy<Value = Point> {
     let fields = prop::collection::btree_map(name(), value(), 1..4);
     (name(), tags, fields, 0..20i64)
         .prop_map(|(measurement, tags, fields, time)| Point {
-            measurement,
-            tags,
-            fields,
+            measurement: measurement.into(),
+            tags: tags.into_iter().map(|(key, value)| (key.into(), value.into())).collect(),
+            fields: fields.into_iter().map(|(key, value)| (key.into(), value)).collect(),
             timestamp: Some(i64::try_from(NOW).unwrap() * SECOND + time),
         })
         .prop_filter("what line protocol can say", |point| {
@@ -247,7 +247,7 @@ async fn exporting_goes_on_while_it_writes_and_sees_one_moment() {
 async fn a_selection_leaves_what_it_names() {
     let folder = TempDir::new().unwrap();
     let (store, _) = open(&folder, EmbeddedLimits::default());
-    let other = |before| Point { measurement: "other".to_owned(), ..point(before) };
+    let other = |before| Point { measurement: "other".into(), ..point(before) };
     let theirs = |before| point(before).tag("session", "t");
     let all = [point(30), point(20), point(10), other(20), theirs(20)];
     store.write(&all).await.unwrap();
