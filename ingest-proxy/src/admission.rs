@@ -320,7 +320,7 @@ mod tests {
         let load = |value: f64| Point::new("app.load.gauge").field("value", value).at(0);
         let points = [hits(1_000, 0), hits(1_049, 0), load(0.12), load(0.125), load(11.0)];
         assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
-        let left = |point: &Point| point.fields.values().last().cloned();
+        let left = |point: &Point| point.fields.values().next_back().cloned();
         let stored: Vec<_> = fixture.stored().await.iter().filter_map(left).collect();
         assert_eq!(stored, [FieldValue::Integer(1_000), FieldValue::Float(0.12)]);
         let stats = fixture.queue.stats();
