@@ -39,8 +39,8 @@ undertone::label! {
 
 undertone::instruments! {
     pub struct Metrics in "work" {
-        /// Requests.
-        requests: Counter,
+        /// Requests. Exact, so that what a session counted can be found again.
+        requests: Counter { digits: all, linkable },
         /// Files open now.
         open: Gauge<i64> { buckets: [0, 1, 2, 5, 10] },
         /// Bytes sent.
