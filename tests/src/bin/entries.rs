@@ -81,6 +81,9 @@ fn main() -> Result<()> {
     println!("{state:?} {pending:?} {}", answer.schema().version());
     println!("{agent:?} {:?} {:?} {:?}", agent.tor(), agent.statistics(), agent.session());
     println!("{:?} {:?}", switched_off(), Answer::read(&arguments.consent));
+    println!("{:?} {}", agent.preview(), agent.sent()?.count());
+    println!("{}", undertone::ledger::read(&arguments.data_dir)?.count());
+    agent.replace_schema(schema)?;
     if let State::Off(_) = agent.state() {
         if switched_off().is_some() || !matches!(answer.state(), Answer::Granted(_)) {
             let data_dir = Some(arguments.data_dir.clone());
@@ -107,6 +110,8 @@ fn main() -> Result<()> {
         record(&metrics);
         let statistics = agent.statistics();
         ensure!(statistics.parcels_waiting == 0, "{statistics:?}");
+        ensure!(agent.preview().is_none(), "something would go out");
+        ensure!(agent.sent()?.count() == 0, "the ledger is left");
         println!("denied {statistics:?}");
     }
     println!("state {:?}", agent.state());

@@ -111,6 +111,8 @@ fn looks_at(agent: &Agent, metrics: &Metrics) -> Result<()> {
     ensure!(agent.session().is_none(), "it has a session");
     ensure!(agent.statistics() == Statistics::default(), "it counts");
     ensure!(agent.tor().is_none(), "it has a Tor");
+    ensure!(agent.preview().is_none(), "something would go out");
+    ensure!(agent.sent()?.count() == 0, "it has a ledger");
     agent.points().add(vec![Point::new("done").field("value", 1_i64).at(0)])?;
     let more: Metrics = agent.instruments()?;
     for metrics in [metrics, &more] {
