@@ -57,11 +57,17 @@ const UNTAMED: &str = "padding = \"normal\"\n[preemptive_circuits]\n\
 const PAUSE: Duration = Duration::from_millis(10);
 /// Records of each instrument in one round.
 const RECORDS: i64 = 40;
-/// Points that an agent of the control is handed at once: what fills a few parcels.
-const POINTS: i64 = 2_000;
-/// Between two batches of the control. A slot finds nothing where it is idle, so that it is far from busy all the time also on a
-/// machine that is.
-const CONTROL: Duration = Duration::from_secs(150);
+/// Points that an agent of the control is handed at once, when little waits: about what fills a parcel. What it has not sent
+/// when it is told to be idle is soon gone.
+const POINTS: i64 = 300;
+/// In how many rounds it is handed some.
+const ROUNDS: i64 = 10;
+/// The control: seldom a push where it is idle; where it is busy, there is soon something to be sent after each.
+const CONTROL: Rhythm = Rhythm {
+    cut_mean: Duration::from_secs(24),
+    slot_mean: Duration::from_secs(240),
+    slot_limit: Duration::from_secs(720),
+};
 /// From the start to the first push: bootstrap, a silence, a slot.
 const FIRST_PUSH: Duration = Duration::from_secs(240);
 
@@ -108,7 +114,7 @@ impl Observed {
         };
         let profile = match kind {
             Kind::Anonymous => Profile::Anonymous,
-            Kind::SizeByLoad => Profile::Fleet(Rhythm::every(CONTROL)),
+            Kind::SizeByLoad => Profile::Fleet(CONTROL),
             Kind::Fleet(mean) | Kind::Untamed(mean) => Profile::Fleet(Rhythm::every(mean)),
         };
         let agent = Arc::new(
@@ -122,13 +128,10 @@ impl Observed {
                 .start()?,
         );
         let (metrics, points) = (agent.instruments::<Metrics>()?, agent.points());
-        let (of_load, mut sent) = (Arc::clone(&agent), u64::MAX);
+        let of_load = Arc::clone(&agent);
         let load = Load::start(move |round| match kind {
-            // As much as it can send, and no more: what waits would be sent when it is idle again.
             Kind::SizeByLoad => {
-                let statistics = of_load.statistics();
-                if statistics.parcels_waiting == 0 && statistics.parcels_sent != sent {
-                    sent = statistics.parcels_sent;
+                if round % ROUNDS == 0 && of_load.statistics().parcels_waiting <= 1 {
                     hand_over(&points, round);
                 }
             }
@@ -181,7 +184,7 @@ fn arti_toml(kind: Kind, link: &Link, tor: &str) -> String {
 }
 
 impl Load {
-    fn start(mut round: impl FnMut(i64) + Send + 'static) -> Self {
+    fn start(round: impl Fn(i64) + Send + 'static) -> Self {
         let (busy, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::spawn({
             let (busy, ended) = (Arc::clone(&busy), Arc::clone(&ended));
