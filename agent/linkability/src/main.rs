@@ -29,6 +29,9 @@ struct Arguments {
     /// On how many threads
     #[arg(long, value_name = "N", default_value_t = 2)]
     threads: usize,
+    /// Shorter by so much: quicker, and less sure; for trying things out
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    days: f64,
     /// Write what was found into this file
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
@@ -78,6 +81,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Vec<String>> {
     }
     let sizes = QUICK.iter().chain(arguments.full.then_some(&FULL).into_iter().flatten());
     for (place, size) in sizes.enumerate() {
+        let size = &Size { days: 0.75 + (size.days - 0.75) * arguments.days, ..size.clone() };
         told(&format!("{} agents for {} days, seed {}", size.agents, size.days, size.seed));
         let leaks: &[Leak] = if place == 0 { &Leak::ALL } else { &[] };
         let crowd = measure::crowd(size, leaks, threads)?;
@@ -88,12 +92,13 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Vec<String>> {
             findings.controls = measure::controls(size, &crowd, leaks, threads);
         }
     }
+    let size = Size { days: 0.75 + (VALUES.days - 0.75) * arguments.days, ..VALUES };
     for (program, all) in [(Program::Browser, true), (Program::FileServer, arguments.full)] {
         told(&format!("{} agents by their values, seed {}", VALUES.agents, VALUES.seed));
-        findings.values.extend(measure::values(&VALUES, program, all, threads)?);
+        findings.values.extend(measure::values(&size, program, all, threads)?);
     }
     told("done");
-    findings.value_size = Some(VALUES);
+    findings.value_size = Some(size);
     let text = findings.to_string();
     writeln!(io::stdout().lock(), "{text}")?;
     if let Some(path) = &arguments.document {

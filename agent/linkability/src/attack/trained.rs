@@ -1,91 +1,100 @@
-//! A model of many trees (gradient boosting) over all evidence at once, trained on one half of the agents
-//! and tried on the other. It orders anew the candidates that seemed likeliest.
-
-use smartcore::{
-    linalg::basic::matrix::DenseMatrix,
-    xgboost::{XGRegressor, XGRegressorParameters},
-};
+//! A model over all evidence at once: how much each kind counts beside the others, trained on one half of the
+//! agents and tried on the other.
+//!
+//! A conditional logit (McFadden 1974): the odds of a candidate are the exponential of a weighted sum, and the weights
+//! are those under which the true ones are likeliest, by a damped Newton's method.
 
 use super::{HALVES, Weights, half};
-use crate::pairs::Pairs;
+use crate::pairs::{Pairs, Question};
 
-/// How many candidates of a question are looked at more closely.
-const CLOSER: usize = 24;
-/// How many pairs it is trained on at most.
-const TRAINED_ON: usize = 40_000;
-/// What the model adds to the weights that it orders anew.
-const LEAST: f64 = 1e-4;
+/// How many candidates of a question it is trained on: the likeliest.
+const CANDIDATES: usize = 48;
+/// How many questions it is trained on at most.
+const TRAINED_ON: usize = 4_000;
+/// Fewer teach nothing.
+const FEWEST: usize = 20;
+const ROUNDS: usize = 50;
+/// Kinds of evidence depend on each other; a full step for each would be too far.
+const STEP: f64 = 0.3;
+/// What holds weights back that little speaks for.
+const RIDGE: f64 = 2.0;
+/// Evidence that is certain alone must not drown the rest.
+const MOST: f64 = 10.0;
 
-/// Weights by the model, of the candidates that `first` weighs most.
+/// A question to learn from: its candidates' evidence, and which of them is right.
+type Lesson = (Vec<Vec<f64>>, usize);
+
+/// Weights by the model. `first` says which candidates are likely.
 pub(super) fn weights(pairs: &Pairs, first: &Weights, evidence: &[&Weights]) -> Weights {
-    let closer: Vec<Vec<usize>> = first
-        .iter()
-        .map(|row| {
-            let mut places: Vec<usize> = (0..row.len()).collect();
-            places.sort_by(|a, b| row[*b].total_cmp(&row[*a]));
-            places.truncate(CLOSER);
-            places
-        })
-        .collect();
-    let models = HALVES.map(|of| train(pairs, first, evidence, &closer, of));
-    let mut weights: Weights =
-        first.iter().map(|row| row.iter().map(|weight| weight.min(0.0) - 20.0).collect()).collect();
-    for of in HALVES {
-        let Some(model) = &models[1 - of as usize] else { return first.clone() };
-        let (mut rows, mut whose) = (Vec::new(), Vec::new());
-        for (index, question) in pairs.questions.iter().enumerate() {
-            if half(pairs, question) == of {
-                for place in &closer[index] {
-                    rows.push(row(first, evidence, index, *place));
-                    whose.push((index, *place));
-                }
-            }
-        }
-        let Ok(rows) = DenseMatrix::from_2d_vec(&rows) else { continue };
-        let Ok(predicted) = model.predict(&rows) else { continue };
-        for ((index, place), share) in whose.into_iter().zip(predicted) {
-            let share = share.clamp(LEAST, 1.0 - LEAST);
-            // Where trees see no difference, the first order stays.
-            weights[index][place] = (share / (1.0 - share)).ln() + 1e-6 * first[index][place];
-        }
-    }
-    weights
+    let models = HALVES.map(|of| {
+        let all: Vec<usize> = (0..pairs.questions.len())
+            .filter(|index| half(pairs, &pairs.questions[*index]) == of)
+            .collect();
+        let every = all.len().div_ceil(TRAINED_ON).max(1);
+        let lessons = all.into_iter().step_by(every);
+        let lessons = lessons
+            .filter_map(|index| lesson(&pairs.questions[index], &first[index], index, evidence));
+        train(&lessons.collect::<Vec<_>>(), evidence.len())
+    });
+    let weigh = |(index, question): (usize, &Question)| {
+        // The other half's.
+        let Some(model) = &models[1 - half(pairs, question) as usize] else {
+            return first[index].clone();
+        };
+        (0..question.candidates.len())
+            .map(|place| dot(model, &row(evidence, index, place)))
+            .collect()
+    };
+    pairs.questions.iter().enumerate().map(weigh).collect()
 }
 
-type Model = XGRegressor<f64, f64, DenseMatrix<f64>, Vec<f64>>;
-
-fn train(
-    pairs: &Pairs,
-    first: &Weights,
+fn lesson(
+    question: &Question,
+    first: &[f64],
+    index: usize,
     evidence: &[&Weights],
-    closer: &[Vec<usize>],
-    of: u32,
-) -> Option<Model> {
-    let (mut rows, mut truths) = (Vec::new(), Vec::new());
-    let every = (pairs.questions.len() * CLOSER).div_ceil(2 * TRAINED_ON).max(1);
-    let own = pairs.questions.iter().enumerate().filter(|(_, q)| half(pairs, q) == of);
-    for (index, question) in own.step_by(every) {
-        for place in &closer[index] {
-            rows.push(row(first, evidence, index, *place));
-            let right = question.candidates[*place] as usize == question.answer;
-            truths.push(f64::from(u8::from(right)));
-        }
-    }
-    let right: f64 = truths.iter().sum();
-    if right < 10.0 || rows.len() < 100 {
+) -> Option<Lesson> {
+    let answer = question.candidates.iter().position(|c| *c as usize == question.answer)?;
+    let mut places: Vec<usize> = (0..first.len()).filter(|place| *place != answer).collect();
+    places.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
+    places.truncate(CANDIDATES);
+    places.push(answer);
+    let rows = places.iter().map(|place| row(evidence, index, *place)).collect();
+    Some((rows, places.len() - 1))
+}
+
+fn train(lessons: &[Lesson], width: usize) -> Option<Vec<f64>> {
+    if lessons.len() < FEWEST {
         return None;
     }
-    let parameters = XGRegressorParameters::default()
-        .with_n_estimators(40)
-        .with_max_depth(4)
-        .with_learning_rate(0.15)
-        .with_min_child_weight(20)
-        .with_base_score(right / truths.len() as f64)
-        .with_seed(u64::from(of) + 1);
-    XGRegressor::fit(&DenseMatrix::from_2d_vec(&rows).ok()?, &truths, parameters).ok()
+    let mut model = vec![0.5; width];
+    for _ in 0..ROUNDS {
+        let (mut slope, mut curvature) = (vec![0.0; width], vec![RIDGE; width]);
+        for (rows, answer) in lessons {
+            let odds: Vec<f64> = rows.iter().map(|row| dot(&model, row).exp()).collect();
+            let all: f64 = odds.iter().sum();
+            for column in 0..width {
+                let (mut mean, mut square) = (0.0, 0.0);
+                for (row, odds) in rows.iter().zip(&odds) {
+                    mean += row[column] * odds / all;
+                    square += row[column].powi(2) * odds / all;
+                }
+                slope[column] += rows[*answer][column] - mean;
+                curvature[column] += square - mean * mean;
+            }
+        }
+        for column in 0..width {
+            let step = (slope[column] - RIDGE * model[column]) / curvature[column];
+            model[column] += STEP * step.clamp(-1.0, 1.0);
+        }
+    }
+    Some(model)
 }
 
-fn row(first: &Weights, evidence: &[&Weights], question: usize, place: usize) -> Vec<f64> {
-    let sum = first[question][place];
-    std::iter::once(sum).chain(evidence.iter().map(|weights| weights[question][place])).collect()
+fn row(evidence: &[&Weights], question: usize, place: usize) -> Vec<f64> {
+    evidence.iter().map(|weights| weights[question][place].clamp(-MOST, MOST)).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
