@@ -150,7 +150,7 @@ const PRIOR: f64 = 1.0;
 
 impl Worth {
     /// Learns from numbers of pairs of one agent, and of pairs of two.
-    pub fn learn(same: &[f64], different: &mut Vec<f64>) -> Self {
+    pub fn learn(same: &[f64], different: &mut [f64]) -> Self {
         different.sort_by(f64::total_cmp);
         // Where nothing can be said is one bin, and takes no room from the others.
         let said = &different[different.partition_point(|number| *number < 0.0)..];

@@ -32,7 +32,7 @@ pub(super) fn weights_of(pairs: &Pairs, number: impl Fn(usize, usize) -> f64) ->
 fn learn(
     pairs: &Pairs,
     number: impl Fn(usize, usize) -> f64,
-    worth: impl Fn(&[f64], &mut Vec<f64>) -> Worth,
+    worth: impl Fn(&[f64], &mut [f64]) -> Worth,
 ) -> Weights {
     let learned = HALVES.map(|of| {
         let (mut same, mut different) = (Vec::new(), Vec::new());
