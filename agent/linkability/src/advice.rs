@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, io, sync::Arc};
 use undertone::{Digits, Profile, Schema, Scope};
 
 use crate::{
-    attack::{self, Numbers},
+    attack::{self, Numbers, SHARE},
     coarseness::{Coarseness, Gauges},
     crowd::{Machines, Setting},
     pairs::{Asking, Pairs},
@@ -128,12 +128,14 @@ fn crowd(
 fn ablation(pairs: &Pairs) -> Vec<Measured> {
     let numbers = Numbers::new(pairs);
     let mut fields: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, name) in numbers.names().iter().enumerate() {
+    // What compares one measurement with the others is no measurement's own.
+    let own = numbers.names().iter().enumerate().filter(|(_, name)| !name.ends_with(SHARE));
+    for (index, name) in own {
         let measurement =
             name.rsplit_once(' ').map_or(name.as_str(), |(measurement, _)| measurement);
         fields.entry(measurement).or_default().push(index);
     }
-    let all: Vec<usize> = (0..numbers.names().len()).collect();
+    let all: Vec<usize> = fields.values().flatten().copied().collect();
     let mut measured: Vec<Measured> = fields
         .into_iter()
         .map(|(name, own)| {

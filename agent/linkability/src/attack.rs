@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub use joint::assign;
-pub use numbers::Numbers;
+pub use numbers::{Numbers, SHARE};
 
 /// Logarithmic weights of all candidates, by question.
 pub type Weights = Vec<Vec<f64>>;

@@ -62,7 +62,7 @@ impl Findings {
                 if row.faults().is_empty() { "within its limit" } else { "**over its limit**" };
             writeln!(
                 f,
-                "| {agents} | {days}, {seed} | {} | {:.1} | {} | {} | {} | {} | {} | {verdict} |",
+                "| {agents} | {days:.1}, {seed} | {} | {:.1} | {} | {} | {} | {} | {} | {verdict} |",
                 best.score.asked,
                 row.rate,
                 percent(row.chance),
@@ -117,7 +117,7 @@ impl Findings {
     fn write_values(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", words::VALUES)?;
         if let Some(Size { agents, days, seed }) = &self.value_size {
-            writeln!(f, "{agents} agents, {days} days, seed {seed}.\n")?;
+            writeln!(f, "{agents} agents, {days:.1} days, seed {seed}.\n")?;
         }
         writeln!(
             f,

@@ -82,7 +82,7 @@ fn measure(arguments: &Arguments) -> anyhow::Result<Vec<String>> {
     let sizes = QUICK.iter().chain(arguments.full.then_some(&FULL).into_iter().flatten());
     for (place, size) in sizes.enumerate() {
         let size = &Size { days: 0.75 + (size.days - 0.75) * arguments.days, ..size.clone() };
-        told(&format!("{} agents for {} days, seed {}", size.agents, size.days, size.seed));
+        told(&format!("{} agents for {:.1} days, seed {}", size.agents, size.days, size.seed));
         let leaks: &[Leak] = if place == 0 { &Leak::ALL } else { &[] };
         let crowd = measure::crowd(size, leaks, threads)?;
         told("attacks without values");

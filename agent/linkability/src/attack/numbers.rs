@@ -7,6 +7,9 @@ use crate::pairs::Pairs;
 /// More numbers than these, the ones that tell most, are not looked at one by one.
 const EACH: usize = 14;
 
+/// What the name of a number ends in that compares a difference with others.
+pub const SHARE: &str = " share";
+
 /// The numbers of all sessions, in one order.
 #[derive(Debug)]
 pub struct Numbers {
@@ -26,13 +29,14 @@ impl Numbers {
             pairs.sessions.iter().flat_map(|session| session.values.keys().cloned()).collect();
         names.sort();
         names.dedup();
-        let values: Vec<Vec<Option<f64>>> = pairs
+        let mut values: Vec<Vec<Option<f64>>> = pairs
             .sessions
             .iter()
             .map(|session| {
                 names.iter().map(|name| session.values.get(name).map(|value| value.mean)).collect()
             })
             .collect();
+        add_shares(&mut names, &mut values);
         let (mut within, mut tells) = (Vec::new(), Vec::new());
         for index in 0..names.len() {
             let differences = pairs.questions.iter().filter_map(|question| {
@@ -51,7 +55,7 @@ impl Numbers {
         Self { names, values, within, tells }
     }
 
-    /// What the numbers are called.
+    /// What the numbers are called. Those that end in [`SHARE`] are made of others.
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -83,4 +87,26 @@ impl Numbers {
         };
         order.into_iter().map(one).collect()
     }
+}
+
+/// Adds for each difference how it compares with a session's others: what a machine does more of is the same however
+/// long it did it, and batches don't say how long they are.
+fn add_shares(names: &mut Vec<String>, values: &mut [Vec<Option<f64>>]) {
+    let differences: Vec<usize> =
+        (0..names.len()).filter(|index| names[*index].ends_with(" delta")).collect();
+    if differences.len() < 2 {
+        return;
+    }
+    for row in values {
+        let known = differences.iter().filter_map(|index| row[*index]);
+        let mean = known.clone().sum::<f64>() / known.count().max(1) as f64;
+        row.extend(
+            differences
+                .iter()
+                .map(|index| row[*index].map(|value| value - mean))
+                .collect::<Vec<_>>(),
+        );
+    }
+    let shares = differences.iter().map(|index| names[*index].replace(" delta", SHARE));
+    names.extend(shares.collect::<Vec<_>>());
 }

@@ -71,7 +71,10 @@ fn train(lessons: &[Lesson], width: usize) -> Option<Vec<f64>> {
     for _ in 0..ROUNDS {
         let (mut slope, mut curvature) = (vec![0.0; width], vec![RIDGE; width]);
         for (rows, answer) in lessons {
-            let odds: Vec<f64> = rows.iter().map(|row| dot(&model, row).exp()).collect();
+            let weights: Vec<f64> = rows.iter().map(|row| dot(&model, row)).collect();
+            // Only their ratio counts, and the largest must not be beyond all numbers.
+            let most = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let odds: Vec<f64> = weights.iter().map(|weight| (weight - most).exp()).collect();
             let all: f64 = odds.iter().sum();
             for column in 0..width {
                 let (mut mean, mut square) = (0.0, 0.0);

@@ -17,8 +17,9 @@ In short:
   depends on the size of the crowd: some 6 of 100 sessions among 100 agents, 2 among 300.
 - **With the numbers** most sessions of machines with a load of their own are paired, at any rounding that leaves numbers of use. A session then hides
   a name, not a habit: who sees the database sees long histories of nameless machines.
-- What buys most is a scope of `batch`, then fewer measurements; then fewer buckets. Two digits instead of all buy little
-  against who averages over hours.
+- **What buys much is a scope of `batch`**: an hour's numbers say little of who measured them. What else helps is to measure less, or what is alike on all machines:
+  `undertone score` names the measurements.
+- **Digits and buckets buy next to nothing** against who averages over hours: they hide single odd values, not habits.
 ";
 
 pub(crate) const METADATA: &str = "\

@@ -19,8 +19,15 @@ pub struct Fact {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Names {
     names: Vec<String>,
-    /// Where each series' fields stand.
-    series: Vec<(Name, Tags, BTreeMap<Name, u16>)>,
+    series: Vec<Series>,
+}
+
+/// A series and where its fields stand.
+#[derive(Debug, Clone, PartialEq)]
+struct Series {
+    measurement: Name,
+    tags: Tags,
+    fields: BTreeMap<Name, u16>,
 }
 
 impl Names {
@@ -52,17 +59,17 @@ impl Names {
     }
 
     fn series(&mut self, point: &Point) -> usize {
-        let same = |(measurement, tags, _): &(Name, Tags, _)| {
-            *measurement == point.measurement && *tags == point.tags
-        };
+        let same =
+            |series: &Series| series.measurement == point.measurement && series.tags == point.tags;
         self.series.iter().position(same).unwrap_or_else(|| {
-            self.series.push((point.measurement.clone(), point.tags.clone(), BTreeMap::new()));
+            let (measurement, tags) = (point.measurement.clone(), point.tags.clone());
+            self.series.push(Series { measurement, tags, fields: BTreeMap::new() });
             self.series.len() - 1
         })
     }
 
     fn name(&mut self, series: usize, field: &str) -> u16 {
-        let (measurement, tags, fields) = &mut self.series[series];
+        let Series { measurement, tags, fields } = &mut self.series[series];
         if let Some(name) = fields.get(field) {
             return *name;
         }

@@ -106,6 +106,26 @@ fn allowed(command: &[String], answer: Option<&str>, file: &Path) -> Result<Done
 }
 
 #[test]
+fn p1_simulating_agents_for_a_score_makes_no_socket_a_thread_or_a_file() -> Result<()> {
+    let folder = Folder::new("silence")?;
+    let config = configure(&folder, "denied", &unreachable_tor(&[ports::free()?]))?;
+    let (schema, sample) = (folder.join("schema.toml"), folder.join("sample.csv"));
+    let measurement = "name = \"pages\"\nkind = \"counter\"\ndescription = \"Pages.\"\n";
+    fs::write(&schema, format!("namespace = \"app\"\n[[measurement]]\n{measurement}"))?;
+    let readings: String = (0..40).map(|n| format!("a,{},pages,1\n", 1_800 * n)).collect();
+    fs::write(&sample, format!("device,time,measurement,value\n{readings}"))?;
+    let (schema, sample) = (schema.display().to_string(), sample.display().to_string());
+    let arguments = ["score", "--schema", &schema, "--trace", &sample].map(str::to_owned);
+    let trace = folder.join("trace");
+    let output = strace(&trace, &config, &arguments)?.output()?;
+    let error = String::from_utf8(output.stderr)?;
+    ensure!(error.contains("too little to tell: 1 devices"), "it was simulated: {error}");
+    let text = fs::read_to_string(&trace)?;
+    assert_eq!(done(&text), Done::default(), "{text}");
+    Ok(())
+}
+
+#[test]
 fn p1_with_consent_the_same_trace_shows_sockets_threads_and_files() -> Result<()> {
     let folder = Folder::new("silence")?;
     let config = configure(&folder, "consent = \"granted\"", &unreachable_tor(&[ports::free()?]))?;
