@@ -137,7 +137,6 @@ fn p4_p5_the_link_to_the_guard_does_not_tell_busy_from_idle() -> Result<()> {
     assert_eq!(anonymous.len(), 100);
     let of_control = LOOKED_AT.map(|name| told_by(name, control).0);
     let of_control = of_control.into_iter().fold(0.5, f64::max);
-    eprintln!("AUC control {of_control}");
     assert!(of_control >= 0.9, "the control can't be told apart: {of_control}");
     for name in LOOKED_AT {
         let (area, bound) = told_by(name, anonymous);
