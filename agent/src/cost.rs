@@ -26,11 +26,11 @@ pub struct Cost {
 
 impl Cost {
     /// One push on a circuit that is there already. Measured.
-    pub const PUSH_BYTES: u64 = 6_800;
+    pub const PUSH_BYTES: u64 = 6_300;
     /// Descriptor, introduction and rendezvous for a new session, and circuits in place of those. Measured.
-    pub const SESSION_BYTES: u64 = 40_000;
+    pub const SESSION_BYTES: u64 = 33_000;
     /// A minute of a Tor in this process that has nothing to do. Measured.
-    pub const IDLE_BYTES_A_MINUTE: u64 = 2_700;
+    pub const IDLE_BYTES_A_MINUTE: u64 = 1_400;
     /// A month of the directory, reckoned. A new consensus every 1.8 h on average (dir-spec, "Client operation"), as a
     /// difference of 63 kB (proposal 140, section 3.1), and each of 9,000 relays once with 0.5 kB.
     pub const DIRECTORY_BYTES_A_MONTH: u64 = 30_000_000;

@@ -104,11 +104,11 @@ fn a_month_costs_what_its_parts_cost() {
     fs::write(&file, "push_every_seconds = 240").unwrap();
     let (_, text, _) = output(&["--config", file.to_str().unwrap(), "check"]);
     for part in [
-        "own pushes     73 MB",
-        "chaff          60 MB",
-        "idle Tor      117 MB",
+        "own pushes     68 MB",
+        "chaff          56 MB",
+        "idle Tor       60 MB",
         "directory      30 MB",
-        "together      280 MB",
+        "together      214 MB",
         "Assumed: 30 days",
     ] {
         assert!(text.contains(part), "{part}: {text}");

@@ -22,8 +22,8 @@ use crate::{
 
 /// What arti does of its own accord, tamed (decision 0020). What users configure wins over it.
 ///
-/// `reduced` padding: a cell every 9 to 14 s to the guard and none back, instead of one every 1.5 to 9.5 s
-/// each way. No circuits for exit ports that might be wanted: an agent never wants one.
+/// `reduced` padding: by the specification a cell every 9 to 14 s to the guard and none back, instead of one every
+/// 1.5 to 9.5 s each way. No circuits for exit ports that might be wanted: an agent never wants one.
 const TAMED: &str = r#"
 [channel]
 padding = "reduced"
