@@ -7,7 +7,7 @@
 use super::{HALVES, Weights, half};
 use crate::pairs::{Pairs, Question};
 
-/// How many candidates of a question it is trained on: the likeliest.
+/// How many candidates of a question it is trained on.
 const CANDIDATES: usize = 48;
 /// How many questions it is trained on at most.
 const TRAINED_ON: usize = 4_000;
@@ -24,7 +24,7 @@ const MOST: f64 = 10.0;
 /// A question to learn from: its candidates' evidence, and which of them is right.
 type Lesson = (Vec<Vec<f64>>, usize);
 
-/// Weights by the model. `first` says which candidates are likely.
+/// Weights by the model; `first` where it has too little to learn from.
 pub(super) fn weights(pairs: &Pairs, first: &Weights, evidence: &[&Weights]) -> Weights {
     let models = HALVES.map(|of| {
         let all: Vec<usize> = (0..pairs.questions.len())
@@ -55,9 +55,10 @@ fn lesson(
     evidence: &[&Weights],
 ) -> Option<Lesson> {
     let answer = question.candidates.iter().position(|c| *c as usize == question.answer)?;
-    let mut places: Vec<usize> = (0..first.len()).filter(|place| *place != answer).collect();
-    places.sort_by(|a, b| first[*b].total_cmp(&first[*a]));
-    places.truncate(CANDIDATES);
+    let every = first.len().div_ceil(CANDIDATES).max(1);
+    // Evenly: what is learned from the likeliest alone says nothing of the others.
+    let others = (index % every..first.len()).step_by(every);
+    let mut places: Vec<usize> = others.filter(|place| *place != answer).collect();
     places.push(answer);
     let rows = places.iter().map(|place| row(evidence, index, *place)).collect();
     Some((rows, places.len() - 1))
