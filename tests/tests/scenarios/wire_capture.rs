@@ -217,7 +217,7 @@ fn p5_the_number_and_times_of_requests_do_not_depend_on_load() -> Result<()> {
 
 #[test]
 fn p6_the_only_time_in_a_request_is_its_age_in_tens_of_minutes() -> Result<()> {
-    let mut tapped = Tapped::start(3, Load::Busy)?;
+    let mut tapped = Tapped::start(33, Load::Busy)?;
     tapped.capture.answer(b"HTTP/1.1 503 Service Unavailable\r\n\r\n");
     let first = tapped.request(1);
     let head = format!(

@@ -91,7 +91,7 @@ fn through_a_tor_that_runs_already_what_is_written_arrives_exactly_once() -> Res
     let mut machine = Machine::new("", proxy.ingest())?;
     let socks = client.socks_port();
     machine.configure(&format!(
-        "alias = \"{ALIAS}\"\nhost.collect = []\ntransport = \"socks5://127.0.0.1:{socks}\"\n"
+        "alias = \"{ALIAS}\"\nledger = \"memory\"\nhost.collect = []\ntransport = \"socks5://127.0.0.1:{socks}\"\n"
     ))?;
     machine.start()?;
     machine.wait_for("The ingest side takes what is pushed")?;
@@ -104,7 +104,10 @@ fn through_a_tor_that_runs_already_what_is_written_arrives_exactly_once() -> Res
     let connected = machine.connected_to()?;
     ensure!(connected.iter().all(|port| *port == socks), "connected to {connected:?}");
     machine.stop(Signal::INT)?;
-    ensure!(!machine.has("data"), "a tor that runs already needs no folder here");
+    ensure!(
+        !machine.has("data"),
+        "a tor that runs already, and a ledger in memory, need no folder"
+    );
     proxy.stop()
 }
 
