@@ -40,6 +40,11 @@ const LOOKED_AT: [&str; 6] =
     ["pieces_out", "bytes_out", "pieces_in", "bytes_in", "gap_mean", "burst_bytes_largest"];
 /// Standard errors: for one of six numbers, in either direction, chance alone goes so far once in 2,000 runs.
 const CHANCE: f64 = 4.0;
+/// How well the control has to be told apart.
+const CONTROL: f64 = 0.9;
+/// Where a machine is so loaded that not even the control gets to send, it is watched again.
+const TRIES: usize = 3;
+
 /// All that both tests need, seen once.
 struct Watched {
     anonymous: Vec<Window>,
@@ -53,7 +58,16 @@ struct Watched {
 
 fn watched() -> Result<&'static Watched> {
     static WATCHED: OnceLock<Result<Watched, String>> = OnceLock::new();
-    let watched = WATCHED.get_or_init(|| watch().map_err(|error| format!("{error:#}")));
+    let watched = WATCHED.get_or_init(|| {
+        let mut watched = watch();
+        for _ in 1..TRIES {
+            if watched.as_ref().is_ok_and(|watched| watched.tells_control() >= CONTROL) {
+                break;
+            }
+            watched = watch();
+        }
+        watched.map_err(|error| format!("{error:#}"))
+    });
     watched.as_ref().map_err(|error| anyhow!("watching agents: {error}"))
 }
 
@@ -101,6 +115,13 @@ fn watch() -> Result<Watched> {
     })
 }
 
+impl Watched {
+    /// How well the best of the numbers tells the control's load.
+    fn tells_control(&self) -> f64 {
+        LOOKED_AT.map(|name| told_by(name, &self.control).0).into_iter().fold(0.5, f64::max)
+    }
+}
+
 /// How many sessions began until it is over, beyond the first ones.
 fn sessions(agents: &[Observed], ended: &AtomicBool) -> usize {
     let mut seen: BTreeSet<_> = agents.iter().filter_map(|a| a.agent.session()).collect();
@@ -126,11 +147,11 @@ fn told_by(name: &str, windows: &[Window]) -> (f64, f64) {
 
 #[test]
 fn p4_p5_the_link_to_the_guard_does_not_tell_busy_from_idle() -> Result<()> {
-    let Watched { anonymous, control, .. } = watched()?;
+    let watched = watched()?;
+    let anonymous = &watched.anonymous;
     assert_eq!(anonymous.len(), 50);
-    let of_control = LOOKED_AT.map(|name| told_by(name, control).0);
-    let of_control = of_control.into_iter().fold(0.5, f64::max);
-    assert!(of_control >= 0.9, "the control can't be told apart: {of_control}");
+    let of_control = watched.tells_control();
+    assert!(of_control >= CONTROL, "the control can't be told apart: {of_control}");
     for name in LOOKED_AT {
         let (area, bound) = told_by(name, anonymous);
         assert!(bound <= 0.52, "{name} tells busy from idle: AUC {area:.3}, at least {bound:.3}");
