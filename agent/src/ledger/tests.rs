@@ -248,7 +248,7 @@ async fn push_one(transport: &ToTest, ledger: &Arc<Book>, points: &[Point]) -> P
     let payload = Payload::encode(points).unwrap();
     let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
     let route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
-    push(transport, &route, (&parcel, Age(3)), ledger, || true).await
+    push(transport, &route, &parcel, ledger, || Some(Age(3))).await
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use undertone_wire::{
 use self::ingest::{Arrival, Behaviour, Watched};
 use super::*;
 use crate::{
+    Rhythm,
     clock::paused::Paused,
     ledger::{Book, Ledger},
 };
@@ -361,6 +362,65 @@ async fn p3_a_suspend_joins_no_sessions() {
         run.goes_on_as(&peace);
     }
     assert!(opened_afterwards > 0, "no machine fell asleep where it matters");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_an_age_counts_a_suspend_while_a_stream_is_opened() {
+    let fleet = Profile::Fleet(Rhythm::every(10 * MINUTE));
+    for (scope, profile) in [(Scope::default(), fleet), (Scope::Batch, Profile::Anonymous)] {
+        let mut stage = Stage::new(5, scope, profile);
+        let connecting = 50 * SECOND;
+        stage.watched.behave(Behaviour::SlowlyConnect(connecting));
+        while stage.now() < 3 * HOUR
+            || stage.watched.connecting_for().is_none_or(|since| since < connecting - 2 * SECOND)
+        {
+            stage.second().await;
+        }
+        let (fell_asleep, streams) = (stage.now(), stage.watched.streams());
+        stage.time.suspend(10 * HOUR);
+        stage.until(fell_asleep + 10 * HOUR + 20 * SECOND).await;
+        assert_eq!(stage.watched.streams(), streams + 1, "its stream was opened");
+        let arrivals = stage.watched.arrivals();
+        let ages: Vec<u8> = arrivals
+            .iter()
+            .filter(|arrival| arrival.at > fell_asleep)
+            .map(|arrival| opened(arrival).age.0)
+            .collect();
+        match scope.is_batch() {
+            // What isn't delivered within two hours is dropped.
+            true => assert!(ages.is_empty(), "sent after ten hours: {ages:?}"),
+            false => assert!(ages.len() == 1 && ages[0] >= 60, "after ten hours it says {ages:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p9_with_scope_batch_a_preview_shows_each_parcel_as_it_is_sent() {
+    let mut stage = Stage::new(3, Scope::Batch, Profile::Anonymous);
+    let preview = loop {
+        stage.until(stage.now() + 10 * MINUTE).await;
+        if stage.shared.seen().session.is_none() {
+            continue;
+        }
+        let preview = stage.preview().await;
+        // Two wait, and one isn't cut yet.
+        if preview.parcels.len() > 2 {
+            break preview;
+        }
+    };
+    let (next, waiting) = preview.parcels.split_last().unwrap();
+    assert_eq!(next.session, stage.shared.seen().session);
+    let series: BTreeSet<&str> = next.points.iter().map(|point| &*point.measurement).collect();
+    assert_eq!(series.len(), next.points.len(), "one reading of each: {:?}", next.points);
+    assert!(next.points.iter().all(|point| point.timestamp == Some(0)), "{:?}", next.points);
+    let before = stage.watched.arrivals().len();
+    stage.until(stage.now() + 2 * HOUR).await;
+    let arrivals = stage.watched.arrivals();
+    for (parcel, arrival) in waiting.iter().zip(&arrivals[before..]) {
+        let arrived = opened(arrival);
+        assert_eq!(Some(arrived.session.id()), parcel.session);
+        assert_eq!(arrived.payload.decode().unwrap(), parcel.points);
+    }
 }
 
 /// Days of an agent each of whose batches is a session, whose ingest side withholds answers for a time.
