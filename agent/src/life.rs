@@ -128,8 +128,12 @@ impl<'a> Life<'a> {
 
     /// What would go out now. Nothing changes for it.
     fn preview(&self) -> Preview {
-        let Worker { inbox, gate, .. } = &*self.worker;
-        Preview::of_session(self.session.id(), &self.spool, &self.batch, inbox, gate)
+        let Worker { inbox, gate, scope, .. } = &*self.worker;
+        let mut batch = self.batch.clone();
+        if scope.is_batch() {
+            batch.merge_all();
+        }
+        Preview::of_session(self.session.id(), &self.spool, batch, inbox, gate)
     }
 
     /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).

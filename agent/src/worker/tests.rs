@@ -53,6 +53,7 @@ struct Stage {
     counted: i64,
     seen: Vec<Span>,
     task: JoinHandle<()>,
+    looks: mpsc::Sender<Look>,
     _stop: mpsc::Sender<Stop>,
 }
 
@@ -74,6 +75,7 @@ impl Stage {
         let shared = Arc::new(Shared::new(State::Silent, None));
         let (registry, ingest) = (Registry::new(), ONIONS.parse::<Ingest>().unwrap());
         let schema = Schema::try_from(Metrics::DECLARATION).unwrap();
+        let (looks, looked) = mpsc::channel(1);
         let worker = Worker {
             profile,
             scope,
@@ -85,7 +87,7 @@ impl Stage {
             gate: Gate::new(Arc::new(schema)),
             inbox: Inbox::new().0,
             ledger: Book::new(Ledger::Memory, None, clock.clone()),
-            looks: mpsc::channel(1).1,
+            looks: looked,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
@@ -95,7 +97,17 @@ impl Stage {
         let first = profile.rotation(scope).is_none().then(|| worker.session());
         shared.change(|seen| seen.session = first.as_ref().map(Session::id));
         let task = tokio::spawn(worker.run(first, stopped));
-        Self { time, watched, shared, metrics, counted: 0, seen: Vec::new(), task, _stop: stop }
+        Self {
+            time,
+            watched,
+            shared,
+            metrics,
+            counted: 0,
+            seen: Vec::new(),
+            task,
+            looks,
+            _stop: stop,
+        }
     }
 
     fn anonymous(seed: u64) -> Self {
@@ -140,6 +152,17 @@ impl Stage {
     async fn until(&mut self, end: Moment) {
         while self.now() < end {
             self.second().await;
+        }
+    }
+
+    async fn preview(&self) -> Preview {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        assert!(self.looks.send(Look(answer)).await.is_ok());
+        loop {
+            match answered.try_recv() {
+                Ok(preview) => return preview,
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
     }
 }
