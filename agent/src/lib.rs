@@ -79,7 +79,7 @@ pub use deletion::{Deleted, delete as delete_data};
 pub use error::{Error, ErrorKind};
 pub use ledger::Ledger;
 pub use points::{Overflow, Points};
-pub use preview::{Preview, Refused};
+pub use preview::{Preview, PreviewParcel, Refused};
 pub use probe::{Probed, probe};
 pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;

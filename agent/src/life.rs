@@ -128,8 +128,12 @@ impl<'a> Life<'a> {
 
     /// What would go out now. Nothing changes for it.
     fn preview(&self) -> Preview {
-        let Worker { inbox, gate, .. } = &*self.worker;
-        Preview::of_session(self.session.id(), &self.spool, &self.batch, inbox, gate)
+        let Worker { inbox, gate, scope, .. } = &*self.worker;
+        let mut batch = self.batch.clone();
+        if scope.is_batch() {
+            batch.merge_all();
+        }
+        Preview::of_session(self.session.id(), &self.spool, batch, inbox, gate)
     }
 
     /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).
@@ -244,7 +248,7 @@ impl<'a> Life<'a> {
     /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
     fn push(&mut self) -> Pushing {
         let (session, worker, route) = (&mut self.session, &*self.worker, &self.route);
-        let (sealed, age) =
+        let (sealed, wait) =
             self.spool.oldest_or(worker.clock.now(), || chaff(worker, session, route));
         let (parcel, route) =
             (sealed.parcel.clone(), sealed.route.as_ref().unwrap_or(route).clone());
@@ -254,8 +258,11 @@ impl<'a> Life<'a> {
         let (clock, end) = (self.worker.clock.clone(), self.end);
         let ledger = Arc::clone(&self.worker.ledger);
         Box::pin(async move {
-            let still = || end.is_none_or(|end| clock.now() < end);
-            let outcome = push(&*transport, &route, (&parcel, age), &ledger, still).await;
+            let age = || {
+                let now = clock.now();
+                wait.age(now).filter(|_| end.is_none_or(|end| now < end))
+            };
+            let outcome = push(&*transport, &route, &parcel, &ledger, age).await;
             (parcel.id(), outcome, hold)
         })
     }

@@ -3,6 +3,7 @@
 
 use undertone_wire::{
     Point,
+    batch::Payload,
     parcel::{self, Age},
     schema::{Refusal, Schema},
     session::SessionId,
@@ -17,16 +18,22 @@ const PARCELS_LIMIT: usize = 256;
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub struct Preview {
-    /// The session that it would go out under; none where no agent runs.
-    pub session: Option<SessionId>,
-    /// The points of each parcel, in the order in which they would be sent, as they would be. Those that
-    /// wait already come first, with the times that they were sealed with. One without points is chaff,
-    /// as is what is sent when there is none.
-    pub parcels: Vec<Vec<Point>>,
+    /// The parcels, in the order in which they would be sent. Those that wait already come first.
+    pub parcels: Vec<PreviewParcel>,
     /// What didn't pass the gate, by name: since the agent's start, or of the points that were asked about.
     pub refused: Vec<Refused>,
     /// Series and points that don't fit into any parcel.
     pub dropped: usize,
+}
+
+/// A parcel as it would be sent. One without points is chaff, as is what is sent when there is none.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct PreviewParcel {
+    /// The session that it would go out under; none where no agent runs.
+    pub session: Option<SessionId>,
+    /// Its points; if it waits already, with the times that they were sealed with.
+    pub points: Vec<Point>,
 }
 
 /// Readings that the gate refused. This stays on the machine.
@@ -48,46 +55,49 @@ impl Preview {
         // The first points always find room.
         let _ = outside.add(points);
         let mut preview = Self::default();
-        preview.cut(inbox, Gate::new(schema.clone().into()));
+        preview.cut(None, inbox, Gate::new(schema.clone().into()));
         preview
     }
 
-    /// Of an agent's session.
+    /// Of an agent's session; `batch` is what would be cut now.
     pub(crate) fn of_session(
         session: SessionId,
         spool: &Spool,
-        batch: &Batch,
+        mut batch: Batch,
         inbox: &Inbox,
         gate: &Gate,
     ) -> Self {
-        let mut preview = Self { session: Some(session), ..Self::default() };
+        let mut preview = Self::default();
         for waiting in spool.parcels() {
             let body = waiting.body(Age::default());
             // What this agent has sealed itself can be read.
-            let decoded = parcel::read_unverified(&body).ok().and_then(|p| p.payload.decode().ok());
-            preview.parcels.push(decoded.unwrap_or_default());
+            let read = parcel::read_unverified(&body).ok();
+            preview.parcels.push(PreviewParcel {
+                session: read.as_ref().map(|parcel| parcel.session.id()),
+                points: read.and_then(|parcel| parcel.payload.decode().ok()).unwrap_or_default(),
+            });
         }
         if !batch.is_empty() {
-            let cut = batch.clone().cut();
+            let cut = batch.cut();
             preview.dropped += cut.dropped;
-            preview.parcels.push(cut.payload.decode().unwrap_or_default());
+            preview.add(Some(session), &cut.payload);
         }
-        preview.cut(inbox.copy(), gate.clone());
+        preview.cut(Some(session), inbox.copy(), gate.clone());
         preview
     }
 
     /// All points of all parcels.
     pub fn points(&self) -> impl Iterator<Item = &Point> {
-        self.parcels.iter().flatten()
+        self.parcels.iter().flat_map(|parcel| &parcel.points)
     }
 
     /// What an inbox gives, at last the refusals of the gate.
-    fn cut(&mut self, mut inbox: Inbox, mut gate: Gate) {
+    fn cut(&mut self, session: Option<SessionId>, mut inbox: Inbox, mut gate: Gate) {
         while self.parcels.len() < PARCELS_LIMIT
             && let Some(cut) = inbox.cut(&mut gate)
         {
             self.dropped += cut.dropped;
-            self.parcels.push(cut.payload.decode().unwrap_or_default());
+            self.add(session, &cut.payload);
         }
         self.refused = gate
             .refused()
@@ -98,6 +108,11 @@ impl Preview {
                 count: *count,
             })
             .collect();
+    }
+
+    fn add(&mut self, session: Option<SessionId>, payload: &Payload) {
+        let points = payload.decode().unwrap_or_default();
+        self.parcels.push(PreviewParcel { session, points });
     }
 }
 
@@ -140,14 +155,16 @@ mod tests {
         read(&mut batch, &mut gate, 2);
         read(&mut batch, &mut gate, 3);
 
-        let look = || Preview::of_session(session.id(), &spool, &batch, &inbox, &gate);
+        let look = || Preview::of_session(session.id(), &spool, batch.clone(), &inbox, &gate);
         let preview = look();
         assert_eq!(look(), preview, "looking changes nothing");
         let second = batch.cut().payload;
-        let expected = [first, second].map(|payload| payload.decode().unwrap());
+        let expected = [first, second].map(|payload| PreviewParcel {
+            session: Some(session.id()),
+            points: payload.decode().unwrap(),
+        });
         assert_eq!(preview.parcels, expected);
         assert_eq!(preview.points().count(), 3);
-        assert_eq!(preview.session, Some(session.id()));
         let refused: Vec<(&str, u64)> =
             preview.refused.iter().map(|r| (&*r.measurement, r.count)).collect();
         assert_eq!(refused, [("app.secret.count", 3)]);
@@ -160,7 +177,8 @@ mod tests {
         let with_number = text.clone().field("uptime", 1_i64);
         let preview = Preview::of(&schema, vec![text, with_number]);
         let left = Point::new("system").field("uptime", 1_i64).at(1);
-        assert_eq!(preview.parcels, [[left.clone()]]);
+        assert_eq!(preview.parcels.len(), 1);
+        assert_eq!(preview.parcels[0].points, [left.clone()]);
         assert_eq!((preview.refused.len(), preview.refused[0].count), (1, 2));
         assert_eq!(Preview::of(&schema, Vec::new()), Preview::default());
         let many = Preview::of(&schema, vec![left; 5_000]);

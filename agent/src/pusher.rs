@@ -64,14 +64,14 @@ pub enum FailureKind {
     DataFolder,
 }
 
-/// Sends one parcel, if there is still a session for it once there is a stream: a machine may have slept
-/// meanwhile.
+/// Sends one parcel, with the age that it has once there is a stream; none if it is too old by then, or its
+/// session is over: a machine may have slept meanwhile.
 pub(crate) async fn push(
     transport: &dyn Connect,
     route: &Route,
-    (parcel, age): (&Parcel, Age),
+    parcel: &Parcel,
     ledger: &Arc<Book>,
-    still: impl Fn() -> bool + Send,
+    age: impl Fn() -> Option<Age> + Send,
 ) -> Outcome {
     // Nobody is connected to for what can't be sent.
     if let Err(error) = ledger.ready().await {
@@ -82,9 +82,7 @@ pub(crate) async fn push(
         Ok(stream) => stream,
         Err(outcome) => return outcome,
     };
-    if !still() {
-        return Outcome::Failed(FailureKind::Endpoint);
-    }
+    let Some(age) = age() else { return Outcome::Failed(FailureKind::Endpoint) };
     let (tap, told) = Tap::new(stream, Arc::clone(ledger));
     let body = Bytes::copy_from_slice(&parcel.body(age));
     let outcome = deliver(Box::new(tap), &route.endpoint, body).await;
@@ -220,7 +218,7 @@ mod tests {
             let begun = Instant::now();
             let mut route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
             route.hung = hung;
-            let outcome = push(&transport, &route, (&parcel, Age(0)), &ledger, || true).await;
+            let outcome = push(&transport, &route, &parcel, &ledger, || Some(Age(0))).await;
             assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }

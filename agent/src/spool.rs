@@ -30,7 +30,22 @@ pub(crate) struct Sealed {
 #[derive(Debug)]
 struct Waiting {
     sealed: Sealed,
+    wait: Wait,
+}
+
+/// Since when a parcel waits, and how long it may.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wait {
     since: Moment,
+    limit: Duration,
+}
+
+impl Wait {
+    /// The parcel's age; none if it is too old to be sent.
+    pub(crate) fn age(self, now: Moment) -> Option<Age> {
+        let waited = now.saturating_sub(self.since);
+        (waited <= self.limit).then(|| Age::of(waited))
+    }
 }
 
 impl Spool {
@@ -44,18 +59,18 @@ impl Spool {
         if self.waiting.len() == PARCELS_LIMIT {
             self.drop_oldest();
         }
-        self.waiting.push_back(Waiting { sealed, since: now });
+        let wait = Wait { since: now, limit: self.age_limit };
+        self.waiting.push_back(Waiting { sealed, wait });
     }
 
-    /// The oldest parcel that isn't too old, with its age; if none waits, a new one, which then
+    /// The oldest parcel that isn't too old, with its wait; if none waits, a new one, which then
     /// waits like any other.
     pub(crate) fn oldest_or(
         &mut self,
         now: Moment,
         new: impl FnOnce() -> Sealed,
-    ) -> (&mut Sealed, Age) {
-        let limit = self.age_limit;
-        while self.waiting.front().is_some_and(|oldest| now - oldest.since > limit) {
+    ) -> (&mut Sealed, Wait) {
+        while self.waiting.front().is_some_and(|oldest| oldest.wait.age(now).is_none()) {
             self.drop_oldest();
         }
         if self.waiting.is_empty() {
@@ -63,7 +78,7 @@ impl Spool {
         }
         // Just made sure of.
         let oldest = &mut self.waiting[0];
-        (&mut oldest.sealed, Age::of(now - oldest.since))
+        (&mut oldest.sealed, oldest.wait)
     }
 
     /// The way of a parcel that waits, if it has one of its own.
@@ -134,8 +149,11 @@ mod tests {
         spool.add(parcel(1), Duration::ZERO);
         spool.add(parcel(2), Duration::from_secs(3_600));
         let now = Duration::from_secs(24 * 3_600 + 1);
-        let (oldest, age) = spool.oldest_or(now, || parcel(999));
-        assert_eq!((oldest.parcel.id(), age), (parcel(2).parcel.id(), Age(6 * 23)));
+        let (oldest, wait) = spool.oldest_or(now, || parcel(999));
+        let expected = (parcel(2).parcel.id(), Some(Age(6 * 23)));
+        assert_eq!((oldest.parcel.id(), wait.age(now)), expected);
+        // A machine may sleep while a stream is opened.
+        assert_eq!(wait.age(now + Duration::from_secs(3_600)), None);
         assert_eq!(spool.dropped(), 1);
     }
 }

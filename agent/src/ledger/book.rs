@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::SystemTime,
 };
 
 use super::{
@@ -42,7 +43,7 @@ impl Book {
     /// On disk only where there is a folder.
     pub(crate) fn new(ledger: Ledger, folder: Option<Arc<Folder>>, clock: Clock) -> Arc<Self> {
         let place = match (ledger, folder) {
-            (Ledger::Disk, Some(folder)) => Place::Disk(Disk::new(folder)),
+            (Ledger::Disk, Some(folder)) => Place::Disk(Disk::new(folder, SystemTime::now)),
             _ => Place::Memory(Mutex::default()),
         };
         Arc::new(Self { clock, place })

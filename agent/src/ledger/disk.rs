@@ -2,8 +2,8 @@
 //! start, deleted as a whole.
 //!
 //! A file is deleted a day after it was begun, so that nothing in it is older. How long ago that is says
-//! the agent's own clock for its own files, and the wall clock for those of others; a file from the
-//! future has a wrong time, and is deleted, too.
+//! the agent's own clock for its own files, and the wall clock for those of others, once a push was answered:
+//! Tor doesn't work by a clock that is far off. A file from the future has a wrong time, and is deleted, too.
 
 use std::{
     collections::BTreeMap,
@@ -38,10 +38,17 @@ const FILE_BYTES: u64 = 4 * 1024 * 1024;
 const FILE_TIME: Duration = Duration::from_secs(3_600);
 /// A clock may be set back so far, and nothing is deleted for it.
 const FUTURE: Duration = AGE_LIMIT;
+/// If a file's name is further from the time than this, the clock was set since: others must find what comes
+/// next under the right time.
+const CLOCK_SET: Duration = FILE_TIME.saturating_add(LOOK);
+
+/// The wall clock.
+type Wall = fn() -> SystemTime;
 
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: Arc<Folder>,
+    wall: Wall,
     files: Mutex<Files>,
 }
 
@@ -51,6 +58,8 @@ struct Files {
     open: Option<Open>,
     /// When each was begun.
     begun: BTreeMap<PathBuf, Moment>,
+    /// Whether a push was answered, so that the wall clock can be believed.
+    answered: bool,
 }
 
 /// The file that is written to.
@@ -62,20 +71,20 @@ struct Open {
 }
 
 impl Disk {
-    pub(super) fn new(folder: Arc<Folder>) -> Self {
-        Self { folder, files: Mutex::default() }
+    pub(super) fn new(folder: Arc<Folder>, wall: Wall) -> Self {
+        Self { folder, wall, files: Mutex::default() }
     }
 
     /// Makes sure that there is a file to write to.
     pub(super) fn ready(&self, now: Moment) -> io::Result<()> {
         self.sweep(now);
-        self.with(|files| files.open(&self.folder, now).map(drop))
+        self.with(|files| files.open(&self.folder, now, (self.wall)()).map(drop))
     }
 
     /// Writes it down, and waits until the disk has it.
     pub(super) fn attempt(&self, parcel: SentParcel, now: Moment) -> io::Result<Attempt> {
         self.with(|files| {
-            let open = files.open(&self.folder, now)?;
+            let open = files.open(&self.folder, now, (self.wall)())?;
             let (number, file) = (open.next, Arc::clone(&open.file));
             open.next = open.next.wrapping_add(1);
             let record = record::write(&Record::Attempt { number, parcel });
@@ -94,23 +103,29 @@ impl Disk {
     pub(super) fn outcome(&self, attempt: &Attempt, outcome: Outcome) -> io::Result<()> {
         let Some(file) = &attempt.file else { return Ok(()) };
         let record = record::write(&Record::Outcome { number: attempt.number, outcome });
-        self.with(|_| append(file, &record))
+        self.with(|files| {
+            files.answered |= matches!(outcome, Outcome::Taken | Outcome::Refused);
+            append(file, &record)
+        })
     }
 
-    /// Deletes what is too old, or too much.
+    /// Deletes what is too old, or too much; of what others wrote what is too old only once a push was
+    /// answered, since a machine may start with any time.
     pub(super) fn sweep(&self, now: Moment) {
-        let own = self.with(|files| files.begun.clone());
+        let (own, answered) = self.with(|files| (files.begun.clone(), files.answered));
         // A folder that can't be read now is looked at again soon.
         for folder in ledgers(self.folder.data_dir()).unwrap_or_default() {
             let mut bytes = 0;
-            let files = files_of(&folder).unwrap_or_default();
+            let mut files = files_of(&folder).unwrap_or_default();
+            // Whatever their names say, its own are newer than what was there before.
+            files.sort_by_key(|path| own.get(path).copied());
             let newest = files.last().cloned();
             // From the newest to the oldest.
             for path in files.into_iter().rev() {
                 bytes += fs::metadata(&path).map_or(0, |metadata| metadata.len());
                 let too_old = match own.get(&path) {
                     Some(begun) => now.saturating_sub(*begun) + LOOK >= AGE_LIMIT,
-                    None => is_too_old(&path, LOOK),
+                    None => answered && is_too_old(&path, LOOK, (self.wall)()),
                 };
                 let too_much = bytes > BYTES_LIMIT && newest.as_ref() != Some(&path);
                 if (too_old || too_much) && fs::remove_file(&path).is_ok() {
@@ -125,7 +140,8 @@ impl Disk {
         if self.with(|files| !files.begun.is_empty()) {
             self.sweep(now);
         }
-        read(self.folder.data_dir())
+        let own = self.with(|files| files.begun.clone());
+        read_all(self.folder.data_dir(), &own, (self.wall)())
     }
 
     /// Closes its files, and gives the folder up.
@@ -141,16 +157,20 @@ impl Disk {
 
 impl Files {
     /// The file to write to: a new one if there is none, or if it is too old, too long or gone.
-    fn open(&mut self, folder: &Folder, now: Moment) -> io::Result<&mut Open> {
+    fn open(&mut self, folder: &Folder, now: Moment, wall: SystemTime) -> io::Result<&mut Open> {
         let usable = self.open.take().filter(|open| {
-            let begun = self.begun.get(&open.path);
-            let young = begun.is_some_and(|begun| now.saturating_sub(*begun) < FILE_TIME);
-            young && open.file.metadata().is_ok_and(|m| m.nlink() > 0 && m.len() < FILE_BYTES)
+            let since = self.begun.get(&open.path);
+            let young = since.is_some_and(|since| now.saturating_sub(*since) < FILE_TIME);
+            let named = begun(&open.path).map(|second| second.abs_diff(seconds(wall)));
+            let right = named.is_some_and(|seconds| seconds <= CLOCK_SET.as_secs());
+            young
+                && right
+                && open.file.metadata().is_ok_and(|m| m.nlink() > 0 && m.len() < FILE_BYTES)
         });
         let open = match usable {
             Some(open) => open,
             None => {
-                let open = begin(folder)?;
+                let open = begin(folder, wall)?;
                 self.begun.insert(open.path.clone(), now);
                 open
             }
@@ -160,13 +180,13 @@ impl Files {
 }
 
 /// A new file. The folder that it is in must be this process's already.
-fn begin(folder: &Folder) -> io::Result<Open> {
+fn begin(folder: &Folder, wall: SystemTime) -> io::Result<Open> {
     let ledger = folder.claim()?.path().join(FOLDER);
     match DirBuilder::new().mode(0o700).create(&ledger) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    let second = seconds(SystemTime::now());
+    let second = seconds(wall);
     let mut number = 0_u32;
     let (path, file) = loop {
         let path = ledger.join(format!("{second:012}-{number:04}{SUFFIX}"));
@@ -198,10 +218,19 @@ fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
 
 /// Everything in all ledgers of a data folder.
 pub(super) fn read(data_dir: &Path) -> io::Result<Sent> {
+    read_all(data_dir, &BTreeMap::new(), SystemTime::now())
+}
+
+/// The same, with all of one's `own` files: those that are too old are deleted already.
+fn read_all(
+    data_dir: &Path,
+    own: &BTreeMap<PathBuf, Moment>,
+    wall: SystemTime,
+) -> io::Result<Sent> {
     let (mut parcels, mut damaged) = (Vec::new(), Vec::new());
     for folder in ledgers(data_dir)? {
         for path in files_of(&folder)? {
-            if is_too_old(&path, Duration::ZERO) {
+            if !own.contains_key(&path) && is_too_old(&path, Duration::ZERO, wall) {
                 continue;
             }
             let mut file = Vec::new();
@@ -257,9 +286,9 @@ fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Whether a file, by its name, was begun a day ago or will have been `soon`, or a day in the future.
-fn is_too_old(path: &Path, soon: Duration) -> bool {
+fn is_too_old(path: &Path, soon: Duration, wall: SystemTime) -> bool {
     let Some(begun) = begun(path) else { return false };
-    let now = seconds(SystemTime::now());
+    let now = seconds(wall);
     now + soon.as_secs() >= begun.saturating_add(AGE_LIMIT.as_secs())
         || begun > now.saturating_add(FUTURE.as_secs())
 }

@@ -17,6 +17,8 @@ const FRAME: usize = 4 + CHECKSUM;
 const CHECKSUM: usize = 8;
 /// The longest record, in bytes: a request is 3,904.
 const LENGTH_LIMIT: usize = 64 * 1024;
+/// The last millisecond of the year 9999 since 1970: no later time can be shown.
+const LATEST: u64 = 253_402_300_799_999;
 
 const ATTEMPT: u8 = 1;
 const OUTCOME: u8 = 2;
@@ -43,7 +45,7 @@ pub(super) fn write(record: &Record) -> Vec<u8> {
     let said = match record {
         Record::Attempt { number, parcel } => {
             let since = parcel.at.duration_since(UNIX_EPOCH).unwrap_or_default();
-            let milliseconds = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            let milliseconds = u64::try_from(since.as_millis()).unwrap_or(LATEST).min(LATEST);
             let length = u32::try_from(parcel.length).unwrap_or(u32::MAX);
             [
                 &[ATTEMPT][..],
@@ -123,12 +125,12 @@ fn next(rest: &[u8]) -> Next {
 fn record(said: &[u8]) -> Option<Record> {
     match (said.first()?, said.len()) {
         (&ATTEMPT, 17..) => {
-            let at = UNIX_EPOCH
-                .checked_add(Duration::from_millis(u64::from_be_bytes(field(said, 5))))?;
+            let milliseconds = u64::from_be_bytes(field(said, 5));
+            let at = UNIX_EPOCH.checked_add(Duration::from_millis(milliseconds))?;
             let length = usize::try_from(u32::from_be_bytes(field(said, 13))).ok()?;
             let bytes = said[17..].to_vec();
             // No zeros are made up beyond what a record could have held.
-            if length < bytes.len() || length > LENGTH_LIMIT {
+            if length < bytes.len() || length > LENGTH_LIMIT || milliseconds > LATEST {
                 return None;
             }
             let parcel = SentParcel { at, bytes, length, outcome: Outcome::Attempted };

@@ -4,10 +4,14 @@ use std::{
     fs::{self, OpenOptions},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use undertone_wire::{
     Point,
@@ -19,6 +23,7 @@ use undertone_wire::{
 };
 
 use super::{
+    disk::Disk,
     record::{self, HEAD},
     *,
 };
@@ -134,12 +139,57 @@ async fn p9_what_earlier_processes_left_is_deleted_in_time_and_kept_in_size() {
     // 80 MB in another folder: 64 MiB of it stay.
     let large: Vec<PathBuf> =
         (0..20).map(|minute| left(5, now - 3_600 + 60 * minute, 4_000_000)).collect();
-    on_disk(place.path(), Clock::system()).ready().await.unwrap();
+    let book = on_disk(place.path(), Clock::system());
+    book.ready().await.unwrap();
+    assert!(
+        goes.iter().all(|path| path.exists()),
+        "the clock may be wrong until a push is answered"
+    );
+    let kept: Vec<bool> = large.iter().map(|path| path.exists()).collect();
+    assert_eq!(kept, [[false; 4].to_vec(), [true; 16].to_vec()].concat(), "the oldest go first");
+    write(&book, b"answered").await;
+    book.ready().await.unwrap();
     assert!(stays.iter().all(|path| path.exists()), "{stays:?}");
     assert!(!goes.iter().any(|path| path.exists()), "too old, and still there: {goes:?}");
     assert!(foreign.exists());
-    let kept: Vec<bool> = large.iter().map(|path| path.exists()).collect();
-    assert_eq!(kept, [[false; 4].to_vec(), [true; 16].to_vec()].concat(), "the oldest go first");
+}
+
+/// What a wall clock says that a test sets.
+static WALL: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn p9_a_clock_that_is_set_hides_and_deletes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let other = place.path().join("tor-3/ledger");
+    fs::create_dir_all(&other).unwrap();
+    let other = other.join(format!("{:012}-0000.ledger", now - 60));
+    fs::write(&other, HEAD).unwrap();
+    let wall = || UNIX_EPOCH + Duration::from_secs(WALL.load(Ordering::Relaxed));
+    for wrong in [5, now - 26 * 3_600, now + 26 * 3_600] {
+        // The file is made before anybody is connected to; then the clock is set.
+        WALL.store(wrong, Ordering::Relaxed);
+        let folder = Arc::new(Folder::new(place.path().to_owned()));
+        let disk = Disk::new(folder, wall);
+        let sent = |byte| record::parcel(&[byte; 40]).unwrap();
+        disk.ready(Duration::ZERO).unwrap();
+        assert!(other.exists(), "deleted by a clock that is wrong");
+        disk.attempt(sent(1), Duration::ZERO).unwrap();
+        WALL.store(now, Ordering::Relaxed);
+        let attempt = disk.attempt(sent(2), Duration::from_secs(1)).unwrap();
+        let by_others = requests(read(place.path()).unwrap());
+        assert!(by_others.contains(&vec![2; 40]), "others don't see what was sent a moment ago");
+        let by_itself = requests(disk.read(Duration::from_secs(2)).unwrap());
+        assert!(by_itself.contains(&vec![1; 40]), "it doesn't see what it sent itself");
+        disk.outcome(&attempt, Outcome::Taken).unwrap();
+        disk.sweep(Duration::from_secs(3));
+        assert!(other.exists());
+        // What comes next must not be found by what this one has left.
+        drop(disk);
+        for file in files(place.path()).into_iter().filter(|file| *file != other) {
+            fs::remove_file(file).unwrap();
+        }
+    }
 }
 
 #[tokio::test]
@@ -187,6 +237,26 @@ fn a_file_that_ends_anywhere_or_is_damaged_gives_what_is_whole() {
                 .all(|p| [[1; 40], [2; 40]].contains(&p.bytes[..].try_into().unwrap()))
         );
     }
+}
+
+#[test]
+fn a_time_that_no_calendar_shows_is_damage() {
+    let at = |milliseconds: u64| {
+        let at = UNIX_EPOCH + Duration::from_millis(milliseconds);
+        let parcel = SentParcel { at, ..record::parcel(&[1; 40]).unwrap() };
+        [HEAD, &record::write(&record::Record::Attempt { number: 0, parcel })].concat()
+    };
+    let latest = 253_402_300_799_999;
+    let file = at(latest);
+    assert_eq!(record::read(&file).parcels.len(), 1);
+    // A clock that is beyond it is written down as this.
+    assert_eq!(at(latest + 1), file);
+    let place = file.windows(8).position(|bytes| bytes == latest.to_be_bytes()).unwrap();
+    let (head, said) = (&file[..HEAD.len() + 4], &mut file[HEAD.len() + 12..].to_vec());
+    said[place - HEAD.len() - 12..][..8].copy_from_slice(&(latest + 1).to_be_bytes());
+    let later = [head, &Sha256::digest(&*said)[..8], said].concat();
+    let contents = record::read(&later);
+    assert!(contents.damaged && contents.parcels.is_empty());
 }
 
 #[tokio::test]
@@ -248,7 +318,7 @@ async fn push_one(transport: &ToTest, ledger: &Arc<Book>, points: &[Point]) -> P
     let payload = Payload::encode(points).unwrap();
     let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
     let route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
-    push(transport, &route, (&parcel, Age(3)), ledger, || true).await
+    push(transport, &route, &parcel, ledger, || Some(Age(3))).await
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use undertone_wire::{
 use self::ingest::{Arrival, Behaviour, Watched};
 use super::*;
 use crate::{
+    Rhythm,
     clock::paused::Paused,
     ledger::{Book, Ledger},
 };
@@ -52,6 +53,7 @@ struct Stage {
     counted: i64,
     seen: Vec<Span>,
     task: JoinHandle<()>,
+    looks: mpsc::Sender<Look>,
     _stop: mpsc::Sender<Stop>,
 }
 
@@ -73,6 +75,7 @@ impl Stage {
         let shared = Arc::new(Shared::new(State::Silent, None));
         let (registry, ingest) = (Registry::new(), ONIONS.parse::<Ingest>().unwrap());
         let schema = Schema::try_from(Metrics::DECLARATION).unwrap();
+        let (looks, looked) = mpsc::channel(1);
         let worker = Worker {
             profile,
             scope,
@@ -84,7 +87,7 @@ impl Stage {
             gate: Gate::new(Arc::new(schema)),
             inbox: Inbox::new().0,
             ledger: Book::new(Ledger::Memory, None, clock.clone()),
-            looks: mpsc::channel(1).1,
+            looks: looked,
             clock,
             shared: Arc::clone(&shared),
             parcels_dropped: 0,
@@ -94,7 +97,17 @@ impl Stage {
         let first = profile.rotation(scope).is_none().then(|| worker.session());
         shared.change(|seen| seen.session = first.as_ref().map(Session::id));
         let task = tokio::spawn(worker.run(first, stopped));
-        Self { time, watched, shared, metrics, counted: 0, seen: Vec::new(), task, _stop: stop }
+        Self {
+            time,
+            watched,
+            shared,
+            metrics,
+            counted: 0,
+            seen: Vec::new(),
+            task,
+            looks,
+            _stop: stop,
+        }
     }
 
     fn anonymous(seed: u64) -> Self {
@@ -139,6 +152,17 @@ impl Stage {
     async fn until(&mut self, end: Moment) {
         while self.now() < end {
             self.second().await;
+        }
+    }
+
+    async fn preview(&self) -> Preview {
+        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        assert!(self.looks.send(Look(answer)).await.is_ok());
+        loop {
+            match answered.try_recv() {
+                Ok(preview) => return preview,
+                Err(_) => tokio::task::yield_now().await,
+            }
         }
     }
 }
@@ -361,6 +385,65 @@ async fn p3_a_suspend_joins_no_sessions() {
         run.goes_on_as(&peace);
     }
     assert!(opened_afterwards > 0, "no machine fell asleep where it matters");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p6_an_age_counts_a_suspend_while_a_stream_is_opened() {
+    let fleet = Profile::Fleet(Rhythm::every(10 * MINUTE));
+    for (scope, profile) in [(Scope::default(), fleet), (Scope::Batch, Profile::Anonymous)] {
+        let mut stage = Stage::new(5, scope, profile);
+        let connecting = 50 * SECOND;
+        stage.watched.behave(Behaviour::SlowlyConnect(connecting));
+        while stage.now() < 3 * HOUR
+            || stage.watched.connecting_for().is_none_or(|since| since < connecting - 2 * SECOND)
+        {
+            stage.second().await;
+        }
+        let (fell_asleep, streams) = (stage.now(), stage.watched.streams());
+        stage.time.suspend(10 * HOUR);
+        stage.until(fell_asleep + 10 * HOUR + 20 * SECOND).await;
+        assert_eq!(stage.watched.streams(), streams + 1, "its stream was opened");
+        let arrivals = stage.watched.arrivals();
+        let ages: Vec<u8> = arrivals
+            .iter()
+            .filter(|arrival| arrival.at > fell_asleep)
+            .map(|arrival| opened(arrival).age.0)
+            .collect();
+        match scope.is_batch() {
+            // What isn't delivered within two hours is dropped.
+            true => assert!(ages.is_empty(), "sent after ten hours: {ages:?}"),
+            false => assert!(ages.len() == 1 && ages[0] >= 60, "after ten hours it says {ages:?}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p9_with_scope_batch_a_preview_shows_each_parcel_as_it_is_sent() {
+    let mut stage = Stage::new(3, Scope::Batch, Profile::Anonymous);
+    let preview = loop {
+        stage.until(stage.now() + 10 * MINUTE).await;
+        if stage.shared.seen().session.is_none() {
+            continue;
+        }
+        let preview = stage.preview().await;
+        // Two wait, and one isn't cut yet.
+        if preview.parcels.len() > 2 {
+            break preview;
+        }
+    };
+    let (next, waiting) = preview.parcels.split_last().unwrap();
+    assert_eq!(next.session, stage.shared.seen().session);
+    let series: BTreeSet<&str> = next.points.iter().map(|point| &*point.measurement).collect();
+    assert_eq!(series.len(), next.points.len(), "one reading of each: {:?}", next.points);
+    assert!(next.points.iter().all(|point| point.timestamp == Some(0)), "{:?}", next.points);
+    let before = stage.watched.arrivals().len();
+    stage.until(stage.now() + 2 * HOUR).await;
+    let arrivals = stage.watched.arrivals();
+    for (parcel, arrival) in waiting.iter().zip(&arrivals[before..]) {
+        let arrived = opened(arrival);
+        assert_eq!(Some(arrived.session.id()), parcel.session);
+        assert_eq!(arrived.payload.decode().unwrap(), parcel.points);
+    }
 }
 
 /// Days of an agent each of whose batches is a session, whose ingest side withholds answers for a time.

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code, reason = "fork(2) has no safe wrapper")]
 
-use std::{io::Write, net::SocketAddr, path::Path, time::Duration};
+use std::{io::Write, net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -33,6 +33,9 @@ struct Arguments {
     /// The SOCKS port of a tor
     #[arg(long)]
     socks: SocketAddr,
+    /// Of all agents
+    #[arg(long)]
+    data_dir: PathBuf,
 }
 
 /// Children that only look at what they have inherited: enough to meet the agent's thread at anything.
@@ -89,7 +92,7 @@ fn start(arguments: &Arguments) -> Result<Agent> {
         .profile(Profile::Fleet(Rhythm::every(Duration::from_millis(50))))
         .consent(Consent::callback(|| true))
         .transport(Transport::socks(arguments.socks))
-        .data_dir(Path::new("unused"))
+        .data_dir(&arguments.data_dir)
         .start()?;
     println!("session {}", agent.session().context("the agent is off")?);
     std::io::stdout().flush()?;

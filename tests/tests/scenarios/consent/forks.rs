@@ -21,6 +21,7 @@ fn p1_p3_after_a_fork_the_child_is_silent_and_no_session_is_used_twice() -> Resu
     let (capture, folder) = (SocksCapture::start()?, Folder::new("forking")?);
     let mut command = programs::binary("forking")?;
     command.args(["--ingest", NOBODY, "--socks", &capture.address().to_string()]);
+    command.arg("--data-dir").arg(folder.path().join("data"));
     command.env_remove("DO_NOT_TRACK").env_remove("UNDERTONE_OFF");
     let mut process = Process::spawn("forking", folder.path(), command)?;
     let status = process.wait(3 * PATIENCE)?;
