@@ -18,6 +18,9 @@ const PROCESSES_LIMIT: usize = 64;
 /// What numbered folders are called.
 pub(crate) const PREFIX: &str = "tor-";
 
+/// The file in each that is locked by whoever uses it.
+pub(crate) const LOCK: &str = "lock";
+
 /// The data folder as one agent uses it, by Tor and by the ledger alike.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -65,14 +68,15 @@ impl Claimed {
         for number in 0..PROCESSES_LIMIT {
             let path = data_dir.join(format!("{PREFIX}{number}"));
             DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-            let lock = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .mode(0o600)
-                .open(path.join("lock"))?;
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true).mode(0o600);
+            let lock = match options.open(path.join(LOCK)) {
+                // The folder was deleted between its being made and looked into: the next number is free.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                lock => lock?,
+            };
             match lock.try_lock() {
-                Ok(()) if is_at(&lock, &path.join("lock")) => {
+                Ok(()) if is_at(&lock, &path.join(LOCK)) => {
                     return Ok(Self { path: fs::canonicalize(path)?, _lock: lock });
                 }
                 // It was deleted between its being opened and locked: the next number is free.
@@ -91,8 +95,14 @@ impl Claimed {
     }
 }
 
+/// Whether a folder is called as [`Claimed::first_free`] calls them, in no other spelling.
+pub(crate) fn is_numbered(name: &str) -> bool {
+    let number = name.strip_prefix(PREFIX).and_then(|rest| rest.parse::<usize>().ok());
+    number.is_some_and(|n| n < PROCESSES_LIMIT && name == format!("{PREFIX}{n}"))
+}
+
 /// Whether this open file still is the one of this name.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(crate) fn is_at(file: &File, path: &Path) -> bool {
     let identity = |of: fs::Metadata| (of.dev(), of.ino());
     let (open, named) = (file.metadata().map(identity), fs::metadata(path).map(identity));
     matches!((open, named), (Ok(open), Ok(named)) if open == named)
