@@ -484,6 +484,7 @@ impl AgentBuilder {
         };
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
+        shared.declares(agreed.clone());
         let (inbox, points) = Inbox::new();
         let (seen, registry) = (Some(Arc::downgrade(&transport)), Registry::new());
         let worker = Worker {
