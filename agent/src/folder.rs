@@ -2,7 +2,8 @@
 //!
 //! Each takes the first numbered folder in it that no other process holds, so every process has a
 //! Tor and a ledger of its own and a later start finds the state of an earlier one. A lock ends with
-//! its process. Nothing is made before it is needed.
+//! its process; where that ends without dropping its agent, with the last child that it forked and that
+//! hasn't become another program. Nothing is made before it is needed.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
@@ -11,6 +12,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::process::Owner;
 
 /// The most processes that share a data folder.
 const PROCESSES_LIMIT: usize = 64;
@@ -32,7 +35,8 @@ pub(crate) struct Folder {
 #[derive(Debug)]
 pub(crate) struct Claimed {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+    owner: Owner,
 }
 
 impl Folder {
@@ -77,7 +81,7 @@ impl Claimed {
             };
             match lock.try_lock() {
                 Ok(()) if is_at(&lock, &path.join(LOCK)) => {
-                    return Ok(Self { path: fs::canonicalize(path)?, _lock: lock });
+                    return Ok(Self { path: fs::canonicalize(path)?, lock, owner: Owner::this() });
                 }
                 // It was deleted between its being opened and locked: the next number is free.
                 Ok(()) => {}
@@ -92,6 +96,16 @@ impl Claimed {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        // A lock lasts for as long as any process has the file open: a child that was forked would keep the
+        // folder, and must not give up what is its parent's.
+        if self.owner.is_here() {
+            let _ = self.lock.unlock();
+        }
     }
 }
 
@@ -111,6 +125,18 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p1_a_child_keeps_no_folder_of_its_parents() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let claimed = Claimed::first_free(data_dir.path()).unwrap();
+        // What a fork leaves a child with.
+        let child = claimed.lock.try_clone().unwrap();
+        let path = claimed.path().to_owned();
+        drop(claimed);
+        assert_eq!(Claimed::first_free(data_dir.path()).unwrap().path(), path, "it is free");
+        drop(child);
+    }
 
     #[test]
     fn each_holder_has_a_folder_of_its_own_and_finds_it_again() {
