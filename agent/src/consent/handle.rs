@@ -150,10 +150,8 @@ impl Inner {
             if denied {
                 ledger.forget();
             }
-            if let Some(data_dir) = data_dir {
-                // What can't be deleted now is tried again at the next start.
-                deletion::delete(&data_dir, left);
-            }
+            // What can't be deleted now is tried again at the next start.
+            data_dir.as_ref().is_none_or(|path| deletion::delete(path, left).left.is_empty())
         })
     }
 
@@ -207,6 +205,30 @@ mod tests {
         };
         let measurements: String = names.iter().map(measurement).collect();
         Schema::from_toml(&format!("namespace = \"app\"\n{measurements}")).unwrap()
+    }
+
+    #[test]
+    fn p1_a_denial_after_the_agent_waits_for_what_still_uses_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (answer, data_dir) = (folder.path().join("consent"), folder.path().join("data"));
+        Answer::Granted(None).write(&answer).unwrap();
+        let agent = Agent::builder(ONION.parse().unwrap())
+            .schema(schema(&["hits"]))
+            .consent(Consent::file(&answer))
+            .transport(Transport::socks(([127, 0, 0, 1], 9).into()))
+            .data_dir(&data_dir)
+            .clock(Clock::simulated(1).0)
+            .start()
+            .unwrap();
+        let consent = agent.consent();
+        // As a runtime does that still ends.
+        let used = crate::folder::Claimed::first_free(&data_dir).unwrap();
+        drop(agent);
+        let denied = consent.deny().unwrap();
+        assert!(used.path().exists(), "it was used");
+        drop(used);
+        denied.wait();
+        assert!(!data_dir.exists(), "what was used is left");
     }
 
     #[test]
