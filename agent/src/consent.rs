@@ -55,7 +55,9 @@ impl Consent {
     /// The word `granted` alone agrees to what the program declares at its next start, which then
     /// writes that down beside it.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Source::File(path.into()))
+        let path = path.into();
+        // The host may change its working directory.
+        Self(Source::File(std::path::absolute(&path).unwrap_or(path)))
     }
 
     /// What the host program answers when the agent starts: `true` is consent to whatever it declares.

@@ -115,6 +115,12 @@ fn a_pipe_in_the_place_of_an_answer_blocks_nobody_and_is_replaced() {
 }
 
 #[test]
+fn an_answer_is_where_it_was_when_it_was_named() {
+    let Consent(Source::File(path)) = Consent::file("consent") else { panic!("no file") };
+    assert_eq!(path, std::env::current_dir().unwrap().join("consent"));
+}
+
+#[test]
 fn what_a_callback_answers_is_not_written_anywhere() {
     let grown = schema(&format!("{OLD}{MORE}"));
     assert_eq!(Consent::callback(|| true).permits(&grown), Ok(grown.clone()));
