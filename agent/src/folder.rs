@@ -10,10 +10,14 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError as TryLockMutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::process::Owner;
+use crate::{deletion, process::Owner};
 
 /// The most processes that share a data folder.
 const PROCESSES_LIMIT: usize = 64;
@@ -29,6 +33,8 @@ pub(crate) const LOCK: &str = "lock";
 pub(crate) struct Folder {
     data_dir: PathBuf,
     claimed: Mutex<Option<Arc<Claimed>>>,
+    /// Nothing is claimed any more.
+    given_up: AtomicBool,
 }
 
 /// A folder that is this process's alone while this value lives.
@@ -42,7 +48,7 @@ pub(crate) struct Claimed {
 impl Folder {
     /// Touches nothing yet.
     pub(crate) fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, claimed: Mutex::new(None) }
+        Self { data_dir, claimed: Mutex::new(None), given_up: AtomicBool::new(false) }
     }
 
     pub(crate) fn data_dir(&self) -> &Path {
@@ -50,7 +56,23 @@ impl Folder {
     }
 
     /// This agent's numbered folder, the same one each time.
+    ///
+    /// # Errors
+    /// Those of the file system; and always after [`Folder::let_go`].
     pub(crate) fn claim(&self) -> io::Result<Arc<Claimed>> {
+        self.not_given_up()?;
+        let claimed = self.claim_first()?;
+        if let Err(error) = self.not_given_up() {
+            // While it was made, on a slow disk: whoever deleted the others didn't see it.
+            self.let_go();
+            drop(claimed);
+            deletion::delete(&self.data_dir, Duration::ZERO);
+            return Err(error);
+        }
+        Ok(claimed)
+    }
+
+    fn claim_first(&self) -> io::Result<Arc<Claimed>> {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(claimed) = &*claimed {
             return Ok(Arc::clone(claimed));
@@ -60,9 +82,22 @@ impl Folder {
         Ok(first)
     }
 
-    /// Gives the numbered folder up, once whoever else holds it does so, too.
+    /// Gives the numbered folder up for good, once whoever else holds it does so, too. Waits for no disk.
     pub(crate) fn let_go(&self) {
-        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.given_up.store(true, Ordering::SeqCst);
+        match self.claimed.try_lock() {
+            Ok(mut claimed) => *claimed = None,
+            Err(TryLockMutex::Poisoned(claimed)) => *claimed.into_inner() = None,
+            // Whoever claims it now looks afterwards.
+            Err(TryLockMutex::WouldBlock) => {}
+        }
+    }
+
+    fn not_given_up(&self) -> io::Result<()> {
+        match self.given_up.load(Ordering::SeqCst) {
+            true => Err(io::Error::other("the data folder was given up")),
+            false => Ok(()),
+        }
     }
 }
 
@@ -125,6 +160,22 @@ pub(crate) fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p1_a_folder_that_was_given_up_is_never_made_again() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let folder = Folder::new(data_dir.path().to_owned());
+        let path = folder.claim().unwrap().path().to_owned();
+        {
+            // A disk hangs while it is claimed.
+            let _held = folder.claimed.lock().unwrap();
+            folder.let_go();
+        }
+        assert!(folder.claim().is_err(), "it was claimed again");
+        folder.let_go();
+        deletion::delete(data_dir.path(), Duration::ZERO);
+        assert!(folder.claim().is_err() && !path.exists(), "it is there again");
+    }
 
     #[test]
     fn p1_a_child_keeps_no_folder_of_its_parents() {
