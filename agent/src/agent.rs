@@ -369,7 +369,9 @@ impl AgentBuilder {
     /// Where Tor keeps its state, and the agent its ledger. Made when it is first needed, with mode 0700.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.data_dir = Some(folder.into());
+        let folder = folder.into();
+        // The host may change its working directory.
+        self.data_dir = Some(std::path::absolute(&folder).unwrap_or(folder));
         self
     }
 
@@ -484,6 +486,7 @@ impl AgentBuilder {
         };
         let state = if first.is_some() { State::Bootstrapping } else { State::Silent };
         let shared = Arc::new(Shared::new(state, first.as_ref().map(Session::id)));
+        shared.declares(agreed.clone());
         let (inbox, points) = Inbox::new();
         let (seen, registry) = (Some(Arc::downgrade(&transport)), Registry::new());
         let worker = Worker {
@@ -545,6 +548,12 @@ mod tests {
     use crate::profile::Rhythm;
 
     const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+
+    #[test]
+    fn a_data_folder_is_where_it_was_when_it_was_named() {
+        let builder = Agent::builder(ONION.parse().unwrap()).data_dir("data");
+        assert_eq!(builder.data_dir, Some(std::env::current_dir().unwrap().join("data")));
+    }
 
     #[test]
     fn p3_debug_tells_nothing_secret() {

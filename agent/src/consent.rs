@@ -14,6 +14,7 @@ use std::{fmt, path::PathBuf};
 use undertone_wire::schema::Schema;
 
 pub use answer::Answer;
+use answer::Bare;
 pub use handle::AgentConsent;
 pub(crate) use handle::{Declared, Inner, watch};
 pub use pending::Pending;
@@ -54,7 +55,9 @@ impl Consent {
     /// The word `granted` alone agrees to what the program declares at its next start, which then
     /// writes that down beside it.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Self(Source::File(path.into()))
+        let path = path.into();
+        // The host may change its working directory.
+        Self(Source::File(std::path::absolute(&path).unwrap_or(path)))
     }
 
     /// What the host program answers when the agent starts: `true` is consent to whatever it declares.
@@ -96,8 +99,12 @@ impl Consent {
             Answer::Granted(None) => {
                 // So that a later version of the program that declares more asks for it. A file that can't
                 // be written stays a yes to whatever is declared: it is its owner's to say.
-                if let Err(error) = self.keep(&Answer::Granted(Some(declared.clone()))) {
-                    tracing::debug!(kind = ?error.kind(), "what was agreed to isn't written down");
+                if let Source::File(path) = &self.0 {
+                    let bare = Bare::open(path);
+                    let written = bare.and_then(|b| b.map_or(Ok(()), |b| b.complete(declared)));
+                    if let Err(error) = written {
+                        tracing::debug!(kind = ?error.kind(), "what was agreed to isn't written down");
+                    }
                 }
                 Ok(declared.clone())
             }

@@ -1,7 +1,8 @@
 //! Deletes what agents keep in a data folder, for whom says no (invariant P1).
 //!
 //! It makes nothing: it opens, locks and unlinks. A numbered folder is deleted while its lock is held, so
-//! that no process loses what it uses; what isn't an agent's stays.
+//! that no process loses what it uses. What isn't an agent's stays, also in a folder that is called like one
+//! of an agent's: of a tor's data folder `tor-1` nothing is touched.
 
 use std::{
     fs::{self, File},
@@ -11,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the numbered folders of processes are called before their number.
-const FOLDER: &str = "tor-";
-/// The file in each that is locked by whoever uses it.
-const LOCK: &str = "lock";
+use crate::folder::{LOCK, is_at, is_numbered};
+
+/// What agents make in a numbered folder beside its lock: Tor's state, its cache, and the ledger.
+const OWN: [&str; 3] = ["state", "cache", "ledger"];
 /// How long to wait before a lock that is held is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -37,10 +38,11 @@ pub fn delete(data_dir: &Path, limit: Duration) -> Deleted {
     let mut deleted = Deleted::default();
     for path in numbered(data_dir) {
         match delete_locked(&path, end) {
-            Ok(true) => deleted.deleted.push(path),
+            Ok(Some(true)) => deleted.deleted.push(path),
+            Ok(None) => {}
             // Its user had been told to delete it, too, and was faster.
-            Err(_) if !path.exists() => deleted.deleted.push(path),
-            Ok(false) | Err(_) => deleted.left.push(path),
+            Ok(Some(false)) | Err(_) if !path.exists() => deleted.deleted.push(path),
+            Ok(Some(false)) | Err(_) => deleted.left.push(path),
         }
     }
     // Which fails where anything is in it.
@@ -53,11 +55,9 @@ pub fn delete(data_dir: &Path, limit: Duration) -> Deleted {
 /// The numbered folders, in the order of their names.
 fn numbered(data_dir: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(data_dir) else { return Vec::new() };
-    let ours =
-        |name: &str| name.strip_prefix(FOLDER).is_some_and(|rest| rest.parse::<u8>().is_ok());
     let mut paths: Vec<PathBuf> = entries
         .filter_map(Result::ok)
-        .filter(|entry| entry.file_name().to_str().is_some_and(ours))
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_numbered))
         .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
         .map(|entry| entry.path())
         .collect();
@@ -65,34 +65,67 @@ fn numbered(data_dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// Deletes one folder once it gets its lock; whether it did before `end`.
-fn delete_locked(folder: &Path, end: Instant) -> io::Result<bool> {
-    // None in a folder that an earlier deletion has not finished.
-    let _lock = match File::open(folder.join(LOCK)) {
-        Ok(lock) => loop {
-            match lock.try_lock() {
-                Ok(()) => break Some(lock),
-                Err(fs::TryLockError::WouldBlock) if Instant::now() >= end => return Ok(false),
-                Err(fs::TryLockError::WouldBlock) => thread::sleep(RETRY),
-                Err(fs::TryLockError::Error(error)) => return Err(error),
+/// Deletes what is an agent's in one folder once it gets its lock, and the folder; whether it did before `end`.
+/// None if nothing in it is an agent's.
+fn delete_locked(folder: &Path, end: Instant) -> io::Result<Option<bool>> {
+    let path = folder.join(LOCK);
+    let lock = loop {
+        // An agent's is a file. A pipe would block whoever opens it.
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Ok(None),
+            // An earlier deletion ended between the lock and the folder; what else has no lock isn't an agent's.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(fs::remove_dir(folder).is_ok().then_some(true));
             }
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+            Err(error) => return Err(error),
+        }
+        let lock = File::open(&path)?;
+        match lock.try_lock() {
+            Ok(()) if is_at(&lock, &path) => break lock,
+            // Somebody else has deleted it meanwhile, and it may be there again.
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) if Instant::now() >= end => {
+                let own = OWN.iter().any(|name| is_folder(&folder.join(name)));
+                return Ok(own.then_some(false).or_else(|| only_lock(folder)));
+            }
+            Err(fs::TryLockError::WouldBlock) => thread::sleep(RETRY),
+            Err(fs::TryLockError::Error(error)) => return Err(error),
+        }
     };
-    // The lock goes last: where this ends halfway, the folder still is one that can be locked.
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name() == LOCK {
-            continue;
-        }
-        match entry.file_type()?.is_dir() {
-            true => fs::remove_dir_all(entry.path())?,
-            false => fs::remove_file(entry.path())?,
-        }
+    let deleted = delete_own(folder);
+    // Where a child that was forked meanwhile shares it, closing it is not enough.
+    let _ = lock.unlock();
+    deleted
+}
+
+/// For whoever holds the lock, which goes last: where this ends halfway, the folder still is one that can be
+/// locked.
+fn delete_own(folder: &Path) -> io::Result<Option<bool>> {
+    let mut own = false;
+    for path in OWN.iter().map(|name| folder.join(name)).filter(|path| is_folder(path)) {
+        own = true;
+        fs::remove_dir_all(path)?;
     }
-    fs::remove_dir_all(folder)?;
-    Ok(true)
+    if only_lock(folder).is_none() {
+        // Somebody else's, and so may be the lock.
+        return Ok(own.then_some(false));
+    }
+    fs::remove_file(folder.join(LOCK))?;
+    // Which fails where anything has come into it.
+    fs::remove_dir(folder)?;
+    Ok(Some(true))
+}
+
+/// Whether it is a folder itself, and no link to one.
+fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Not deleted yet, where nothing but a lock is in the folder.
+fn only_lock(folder: &Path) -> Option<bool> {
+    let names = fs::read_dir(folder).ok()?.map(|entry| entry.map(|entry| entry.file_name()));
+    names.into_iter().all(|name| name.is_ok_and(|name| name == LOCK)).then_some(false)
 }
 
 #[cfg(test)]
@@ -114,7 +147,14 @@ mod tests {
         assert_eq!(delete(&data_dir, Duration::ZERO), Deleted::default());
         made(
             &data_dir,
-            &["tor-0/lock", "tor-0/state/guards", "tor-1/cache/half", "tor-x/lock", "notes"],
+            &[
+                "tor-0/lock",
+                "tor-0/state/guards",
+                "tor-1/lock",
+                "tor-1/cache/half",
+                "tor-x/lock",
+                "notes",
+            ],
         );
         let found = delete(&data_dir, Duration::ZERO);
         assert_eq!(found.deleted, [data_dir.join("tor-0"), data_dir.join("tor-1")]);
@@ -125,6 +165,40 @@ mod tests {
         made(&data_dir, &["tor-0/lock"]);
         assert_eq!(delete(&data_dir, Duration::ZERO).deleted.last(), Some(&data_dir));
         assert!(!data_dir.exists());
+    }
+
+    #[test]
+    fn p1_a_deletion_leaves_what_is_only_called_like_an_agents() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path();
+        let others = [
+            // A tor's data folder, which locks its file in another way.
+            "tor-1/lock",
+            "tor-1/state",
+            "tor-1/cached-certs",
+            "tor-1/keys/ed25519_master_id",
+            "tor-2/state/notes",
+            "tor-007/lock",
+            "tor-+3/lock",
+            "tor-64/lock",
+            "tor-200/lock",
+        ];
+        made(data_dir, &others);
+        fs::create_dir(data_dir.join("tor-4")).unwrap();
+        let pipe = data_dir.join("tor-5/lock");
+        fs::create_dir(pipe.parent().unwrap()).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        // What is an agent's in it goes; the rest, and the folder, stay.
+        made(data_dir, &["tor-6/lock", "tor-6/state/guards", "tor-6/notes"]);
+
+        let found = delete(data_dir, Duration::ZERO);
+        assert_eq!(found.deleted, [data_dir.join("tor-4")], "an empty one is of no use to anybody");
+        assert_eq!(found.left, [data_dir.join("tor-6")]);
+        for other in others {
+            assert!(data_dir.join(other).is_file(), "{other} isn't an agent's");
+        }
+        assert!(pipe.exists() && data_dir.join("tor-6/notes").exists());
+        assert!(!data_dir.join("tor-6/state").exists());
     }
 
     #[test]

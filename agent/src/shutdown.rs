@@ -36,16 +36,19 @@ impl Shutdown {
         })
     }
 
-    /// Without anything more being sent; `afterwards` gets what is left of the time. An agent that doesn't
-    /// run needs no thread for it.
+    /// Without anything more being sent; `afterwards` gets what is left of the time, and says whether it is
+    /// done. Where nothing runs, it is tried at once: mostly no thread is needed for it. But a runtime that was
+    /// dropped just before still ends in the background.
     pub(crate) fn at_once(
         running: Option<Running>,
         limit: Duration,
-        afterwards: impl FnOnce(Duration) + Send + 'static,
+        afterwards: impl Fn(Duration) -> bool + Send + 'static,
     ) -> Self {
         let Some(running) = running else {
-            afterwards(Duration::ZERO);
-            return Self::done();
+            if afterwards(Duration::ZERO) {
+                return Self::done();
+            }
+            return Self::within(limit, move |left| _ = afterwards(left()));
         };
         Self::within(limit, move |left| {
             running.end(left() / 2);

@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     seen: Mutex<Seen>,
     /// What is to be declared from the next session on.
     schema: Mutex<Option<Schema>>,
+    /// What is declared now; none while nothing is.
+    declared: Mutex<Option<Schema>>,
 }
 
 /// What an agent says of itself.
@@ -94,6 +96,7 @@ impl Worker {
     /// Declares what the host has changed its schema to, and says whether it has.
     pub(crate) fn take_schema(&mut self) -> bool {
         let Some(schema) = lock(&self.shared.schema).take() else { return false };
+        self.shared.declares(schema.clone());
         self.interval = schema.interval();
         self.gate.change_schema(Arc::new(schema));
         true
@@ -169,7 +172,7 @@ impl Worker {
 impl Shared {
     pub(crate) fn new(state: State, session: Option<SessionId>) -> Self {
         let seen = Seen { state, statistics: Statistics::default(), session };
-        Self { seen: Mutex::new(seen), schema: Mutex::new(None) }
+        Self { seen: Mutex::new(seen), schema: Mutex::default(), declared: Mutex::default() }
     }
 
     pub(crate) fn seen(&self) -> Seen {
@@ -196,6 +199,18 @@ impl Shared {
     /// Keeps a schema for the next session; the latest is what counts.
     pub(crate) fn keep_schema(&self, schema: Schema) {
         *lock(&self.schema) = Some(schema);
+    }
+
+    /// Tells what is declared from now on.
+    pub(crate) fn declares(&self, schema: Schema) {
+        *lock(&self.declared) = Some(schema);
+    }
+
+    /// Whether what is declared, now or from the next session on, goes beyond what was agreed to.
+    pub(crate) fn is_beyond(&self, agreed: &Schema) -> bool {
+        [&self.declared, &self.schema].into_iter().any(|schema| {
+            lock(schema).as_ref().is_some_and(|schema| schema.within(agreed) != *schema)
+        })
     }
 }
 

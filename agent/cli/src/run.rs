@@ -22,6 +22,8 @@ use crate::{
 
 /// What an agent gets to send what waits. With what inputs take to end, it stays below 10 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(8);
+/// How long the deletion of what an agent kept waits for its end, where that was told to end before.
+const DELETION_LIMIT: Duration = Duration::from_secs(2);
 /// How often the agent is asked what it is doing.
 const LOOK: Duration = Duration::from_millis(250);
 /// How often the answer's file is looked at.
@@ -156,6 +158,16 @@ impl Running {
         let Exit::Done = stop(agent, inputs, signals).await else {
             return Ok(Reloaded::Ended(Exit::AtOnce));
         };
+        // What waited took its time.
+        if let Some(silence) = revoked(&config) {
+            tracing::warn!("{silence}");
+            if silence.is_denial() {
+                for agent in [&old.agent, &config.agent] {
+                    delete_data(&agent.data_dir, DELETION_LIMIT);
+                }
+            }
+            return Ok(Reloaded::Ended(Exit::Silent));
+        }
         match (Self::start(config, &ingest), old.agent.ingest.clone()) {
             (Ok(running), _) => {
                 tracing::info!("reloaded: a new session has begun");

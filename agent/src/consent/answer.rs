@@ -5,7 +5,7 @@
 
 use std::{
     ffi::OsString,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
@@ -36,14 +36,7 @@ pub enum Answer {
 impl Answer {
     /// What a file says.
     pub fn read(path: &Path) -> Self {
-        // A pipe would block the host.
-        let text = match path.is_file() {
-            true => File::open(path).and_then(|file| {
-                let mut text = String::new();
-                file.take(LENGTH_LIMIT).read_to_string(&mut text).map(|_| text)
-            }),
-            false => return Self::Unasked,
-        };
+        let text = open(path, OpenOptions::new().read(true)).and_then(|file| text_of(&file));
         text.map_or(Self::Unasked, |text| Self::parse(&text))
     }
 
@@ -54,7 +47,8 @@ impl Answer {
     /// Those of the file system.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let text = self.text();
-        if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
+        let found = open(path, OpenOptions::new().read(true)).and_then(|file| text_of(&file));
+        if found.is_ok_and(|found| found == text) {
             return Ok(());
         }
         let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -62,10 +56,10 @@ impl Answer {
         if !folder.exists() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // Two processes don't write one file.
+        // Two who write at once don't write one file.
         let mut name = OsString::from(".");
         name.push(path.file_name().unwrap_or_default());
-        name.push(format!(".{}", std::process::id()));
+        name.push(format!(".{:016x}", rand::random::<u64>()));
         let new = folder.join(name);
         let written = replace(path, &new, &text);
         if written.is_err() {
@@ -98,20 +92,66 @@ impl Answer {
             Self::Unasked => "unasked\n".to_owned(),
             Self::Denied => "denied\n".to_owned(),
             Self::Granted(None) => "granted\n".to_owned(),
-            Self::Granted(Some(schema)) => format!(
-                "granted\n\n# This was agreed to (version {}). What goes beyond it is not sent until it is \
-                 agreed to as well.\n{}",
-                schema.version(),
-                schema.to_toml()
-            ),
+            Self::Granted(Some(schema)) => format!("granted\n{}", agreed(schema)),
         }
     }
 }
 
+/// A yes without a schema, which one can be written beside.
+///
+/// It is added to the very file that was read: an answer that replaces that file meanwhile stays, and a no
+/// that is written into it stays its first word.
+pub(super) struct Bare(File);
+
+impl Bare {
+    /// None if the file says anything else, or if another process is about to write a schema beside it.
+    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+        let file = open(path, OpenOptions::new().read(true).append(true))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            locked => locked?,
+        }
+        let bare = Answer::parse(&text_of(&file)?) == Answer::Granted(None);
+        Ok(bare.then_some(Self(file)))
+    }
+
+    /// Writes beside it what was agreed to.
+    pub(super) fn complete(self, schema: &Schema) -> io::Result<()> {
+        let before = self.0.metadata()?.len();
+        let mut file = &self.0;
+        // What a person wrote need not end its line.
+        let written = file.write_all(format!("\n{}", agreed(schema)).as_bytes());
+        written.and_then(|()| file.sync_all()).inspect_err(|_| {
+            let _ = file.set_len(before);
+        })
+    }
+}
+
+fn agreed(schema: &Schema) -> String {
+    format!(
+        "\n# This was agreed to (version {}). What goes beyond it is not sent until it is agreed to as \
+         well.\n{}",
+        schema.version(),
+        schema.to_toml()
+    )
+}
+
+/// A pipe in the place of an answer would block the host.
+fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    match path.is_file() {
+        true => options.open(path),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+fn text_of(file: &File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(LENGTH_LIMIT).read_to_string(&mut text).map(|_| text)
+}
+
 /// Writes `new` and puts it in the place of `path`.
 fn replace(path: &Path, new: &Path, text: &str) -> io::Result<()> {
-    let options = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new);
-    let mut file = options?;
+    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(new, path)

@@ -150,17 +150,19 @@ impl Inner {
             if denied {
                 ledger.forget();
             }
-            if let Some(data_dir) = data_dir {
-                // What can't be deleted now is tried again at the next start.
-                deletion::delete(&data_dir, left);
-            }
+            // What can't be deleted now is tried again at the next start.
+            data_dir.as_ref().is_none_or(|path| deletion::delete(path, left).left.is_empty())
         })
     }
 
-    /// Why the agent must end, if its answer was taken back since it was started.
+    /// Why the agent must end, if its answer, or part of it, was taken back since it was started. What is left
+    /// of it the next start sends.
     fn revoked(&self) -> Option<OffReason> {
         match self.source.answer() {
-            Answer::Granted(_) => None,
+            Answer::Granted(None) => None,
+            Answer::Granted(Some(agreed)) => {
+                self.shared.is_beyond(&agreed).then_some(OffReason::NoConsent)
+            }
             Answer::Denied => Some(OffReason::Denied),
             Answer::Unasked => Some(OffReason::NoConsent),
         }
@@ -184,5 +186,79 @@ pub(crate) async fn watch(consent: Weak<Inner>) {
 impl fmt::Debug for AgentConsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AgentConsent")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Agent, Clock, State, Transport};
+
+    use super::*;
+
+    const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
+
+    fn schema(names: &[&str]) -> Schema {
+        let measurement = |name: &&str| {
+            format!(
+                "[[measurement]]\nname = \"{name}\"\nkind = \"counter\"\ndescription = \"Some.\"\n"
+            )
+        };
+        let measurements: String = names.iter().map(measurement).collect();
+        Schema::from_toml(&format!("namespace = \"app\"\n{measurements}")).unwrap()
+    }
+
+    #[test]
+    fn p1_a_denial_after_the_agent_waits_for_what_still_uses_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (answer, data_dir) = (folder.path().join("consent"), folder.path().join("data"));
+        Answer::Granted(None).write(&answer).unwrap();
+        let agent = Agent::builder(ONION.parse().unwrap())
+            .schema(schema(&["hits"]))
+            .consent(Consent::file(&answer))
+            .transport(Transport::socks(([127, 0, 0, 1], 9).into()))
+            .data_dir(&data_dir)
+            .clock(Clock::simulated(1).0)
+            .start()
+            .unwrap();
+        let consent = agent.consent();
+        // As a runtime does that still ends.
+        let used = crate::folder::Claimed::first_free(&data_dir).unwrap();
+        drop(agent);
+        let denied = consent.deny().unwrap();
+        assert!(used.path().exists(), "it was used");
+        drop(used);
+        denied.wait();
+        assert!(!data_dir.exists(), "what was used is left");
+    }
+
+    #[test]
+    fn p1_part_of_an_answer_that_is_taken_back_ends_what_sends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let answer = folder.path().join("consent");
+        let agreed = |names: &[&str]| {
+            Answer::Granted(Some(schema(names))).write(&answer).unwrap();
+        };
+        agreed(&["hits", "visits", "errors"]);
+        // Under a clock that stands still nothing is ever sent.
+        let agent = Agent::builder(ONION.parse().unwrap())
+            .schema(schema(&["hits", "visits"]))
+            .consent(Consent::file(&answer))
+            .transport(Transport::socks(([127, 0, 0, 1], 9).into()))
+            .clock(Clock::simulated(1).0)
+            .start()
+            .unwrap();
+        let consent = agent.consent();
+        assert_eq!(consent.0.revoked(), None);
+        agreed(&["hits", "visits"]);
+        assert_eq!(consent.0.revoked(), None, "nothing of it is sent by this agent");
+        agreed(&["hits"]);
+        assert_eq!(consent.0.revoked(), Some(OffReason::NoConsent));
+
+        // What is declared from the next session on counts, too.
+        agreed(&["hits", "visits", "errors"]);
+        agent.replace_schema(schema(&["errors"])).unwrap();
+        agreed(&["hits", "visits"]);
+        assert_eq!(consent.0.revoked(), Some(OffReason::NoConsent));
+        assert_eq!(agent.state(), State::Silent, "until it is looked at");
     }
 }

@@ -81,6 +81,46 @@ fn p1_what_a_schema_has_grown_by_waits_for_another_answer() {
 }
 
 #[test]
+fn p1_a_no_that_comes_while_a_yes_is_completed_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("consent");
+    let write = |text: &str| fs::write(&path, text).unwrap();
+    let (renamed, in_place) = (|| Answer::Denied.write(&path).unwrap(), || write("denied\n"));
+    for (say_no, how) in [(&renamed as &dyn Fn(), "renamed"), (&in_place, "in place")] {
+        write("granted");
+        let bare = Bare::open(&path).unwrap().unwrap();
+        say_no();
+        bare.complete(&schema(OLD)).unwrap();
+        assert_eq!(Answer::read(&path), Answer::Denied, "{how}");
+        assert!(Bare::open(&path).unwrap().is_none(), "{how}");
+    }
+    // Two starts at once complete it once; what a person wrote below it stays.
+    write("granted\n# as said on the phone");
+    let first = Bare::open(&path).unwrap().unwrap();
+    assert!(Bare::open(&path).unwrap().is_none());
+    first.complete(&schema(OLD)).unwrap();
+    assert!(fs::read_to_string(&path).unwrap().contains("on the phone"));
+    assert_eq!(Answer::read(&path), Answer::Granted(Some(schema(OLD))));
+}
+
+#[test]
+fn a_pipe_in_the_place_of_an_answer_blocks_nobody_and_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("consent");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(Answer::read(&path), Answer::Unasked);
+    assert!(Bare::open(&path).is_err());
+    Answer::Denied.write(&path).unwrap();
+    assert_eq!(Answer::read(&path), Answer::Denied);
+}
+
+#[test]
+fn an_answer_is_where_it_was_when_it_was_named() {
+    let Consent(Source::File(path)) = Consent::file("consent") else { panic!("no file") };
+    assert_eq!(path, std::env::current_dir().unwrap().join("consent"));
+}
+
+#[test]
 fn what_a_callback_answers_is_not_written_anywhere() {
     let grown = schema(&format!("{OLD}{MORE}"));
     assert_eq!(Consent::callback(|| true).permits(&grown), Ok(grown.clone()));

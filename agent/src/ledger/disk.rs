@@ -144,10 +144,13 @@ impl Disk {
         read_all(self.folder.data_dir(), &own, (self.wall)())
     }
 
-    /// Closes its files, and gives the folder up.
+    /// Gives the folder up for good, and closes its files. A disk that hangs isn't waited for: who writes there
+    /// keeps a file, and neither the folder nor its lock.
     pub(super) fn let_go(&self) {
-        self.with(|files| *files = Files::default());
         self.folder.let_go();
+        if let Ok(mut files) = self.files.try_lock() {
+            *files = Files::default();
+        }
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Files) -> T) -> T {

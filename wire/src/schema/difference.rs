@@ -85,6 +85,10 @@ impl Schema {
         }
         match (old.open, self.open) {
             (false, true) => add(Direction::New, "open: takes what nobody declared".to_owned()),
+            (true, true) if self.namespace != old.namespace => {
+                let what = format!("open: takes what nobody declared, as {}", self.namespace);
+                add(Direction::New, what);
+            }
             (true, false) => add(Direction::Gone, "open: took what nobody declared".to_owned()),
             _ => {}
         }

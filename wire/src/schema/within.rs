@@ -7,13 +7,14 @@ use super::Schema;
 impl Schema {
     /// What of this schema `old` allowed, too: without measurements that are new, without those that are finer
     /// in any way but further values of a tag, and without those values. Where the interval is shorter than
-    /// `old`'s, everything is finer.
+    /// `old`'s, everything is finer. An open schema allows what another one of its namespace does.
     ///
     /// What it lets through, both do: each point fits into this schema, and tells nothing that `old` didn't.
     #[must_use]
     pub fn within(&self, old: &Self) -> Self {
         let nothing = self.nothing();
-        let mut within = Self { open: self.open && old.open, ..nothing.clone() };
+        let as_open = old.open && self.namespace == old.namespace && self.interval >= old.interval;
+        let mut within = Self { open: self.open && as_open, ..nothing.clone() };
         for (name, measurement) in &self.measurements {
             let Some(before) = old.measurement(name) else { continue };
             let mut narrowed = measurement.clone();
@@ -99,5 +100,12 @@ buckets = [0, 1, 10]
         }
         let open = Schema::open("fleet").unwrap();
         assert!(open.within(&open).is_open());
+        for finer in [
+            Schema::open("other").unwrap(),
+            Schema::from_toml("namespace = \"fleet\"\nopen = true\ninterval_seconds = 10").unwrap(),
+        ] {
+            assert!(!finer.within(&open).is_open(), "{} is open", finer.namespace());
+            assert!(!finer.beyond(&open).is_empty(), "{} isn't asked about", finer.namespace());
+        }
     }
 }
