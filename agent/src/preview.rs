@@ -178,7 +178,7 @@ mod tests {
         let preview = Preview::of(&schema, vec![text, with_number]);
         let left = Point::new("system").field("uptime", 1_i64).at(1);
         assert_eq!(preview.parcels.len(), 1);
-        assert_eq!(preview.parcels[0].points, [left.clone()]);
+        assert_eq!(preview.parcels[0].points, std::slice::from_ref(&left));
         assert_eq!((preview.refused.len(), preview.refused[0].count), (1, 2));
         assert_eq!(Preview::of(&schema, Vec::new()), Preview::default());
         let many = Preview::of(&schema, vec![left; 5_000]);

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::Moment,
-    folder::{Folder, PREFIX},
+    folder::{Folder, is_numbered},
 };
 
 /// The folder's name.
@@ -256,9 +256,10 @@ fn read_all(
 
 /// The ledgers of all numbered folders. None if the data folder doesn't exist.
 fn ledgers(data_dir: &Path) -> io::Result<Vec<PathBuf>> {
+    // What a link leads to isn't ours.
     let numbered = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str());
-        name.and_then(|name| name.strip_prefix(PREFIX)).is_some_and(|n| n.parse::<u8>().is_ok())
+        name.is_some_and(is_numbered) && !path.is_symlink()
     };
     // Its true path: the process that writes knows its own files by it.
     let data_dir = match fs::canonicalize(data_dir) {
