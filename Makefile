@@ -34,9 +34,9 @@ bench: setup-test influxd build ## One table of ratios, beside peers; docs/bench
 		--document docs/benchmarks.md $(if $(BENCH),--part $(BENCH))
 
 # In a folder of its own: what it needs is built without Tor, in a minute.
-privacy: ## How well sessions can be paired, with limits; docs/privacy-measured.md (FULL=1 for larger crowds)
+privacy: ## How well sessions can be paired, with limits; docs/privacy-measured.md (LARGEST=1000, FULL=1 for larger crowds)
 	cargo build --locked --release -p undertone-linkability --target-dir $${CARGO_TARGET_DIR:-target}/privacy
-	$${CARGO_TARGET_DIR:-target}/privacy/release/undertone-linkability --document docs/privacy-measured.md $(if $(FULL),--full)
+	$${CARGO_TARGET_DIR:-target}/privacy/release/undertone-linkability --document docs/privacy-measured.md $(if $(FULL),--full) $(if $(LARGEST),--largest $(LARGEST))
 
 # On the stream first, then on the link to the guard: some 20 minutes of watching, then the classifier. The table stays in target/.
 privacy-wire: setup-test setup-privacy build ## Whether who watches the wire can tell busy from idle; docs/privacy-wire.md

@@ -2,8 +2,10 @@
 //! needs no consent: it sends nothing, writes nothing and starts no thread.
 
 use std::{
-    fmt, fs, io,
-    io::Write,
+    fmt,
+    fs::File,
+    io,
+    io::{Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -15,6 +17,9 @@ use undertone_linkability::{
 };
 
 use crate::schema;
+
+/// The longest sample, in bytes: it is held in memory.
+const LENGTH_LIMIT: u64 = 512 * 1024 * 1024;
 
 /// What is wrong with a sample, and in which file.
 #[derive(Debug)]
@@ -36,12 +41,23 @@ pub(crate) fn score(
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
     let schema = schema::read(schema)?;
-    let text = fs::read_to_string(trace).map_err(|e| TraceError::Read(trace.to_owned(), e))?;
+    let text = read(trace).map_err(|e| TraceError::Read(trace.to_owned(), e))?;
     let sample = Sample::read(&text, &schema, device)
         .map_err(|error| TraceError::Sample(trace.to_owned(), error))?;
     drop(text);
     let advice = Advice::of(Arc::new(sample), scope, seed)?;
     Ok(writeln!(out, "{advice}")?)
+}
+
+fn read(trace: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    if File::open(trace)?.take(LENGTH_LIMIT + 1).read_to_string(&mut text)? as u64 > LENGTH_LIMIT {
+        let megabytes = LENGTH_LIMIT / 1024 / 1024;
+        return Err(io::Error::other(format!(
+            "it is longer than {megabytes} MiB; score a part of the devices or of the days"
+        )));
+    }
+    Ok(text)
 }
 
 impl fmt::Display for TraceError {

@@ -10,6 +10,7 @@ const SCHEMA: &str = r#"namespace = "app"
 name = "pages"
 kind = "counter"
 description = "Pages opened."
+tags = { where = ["host", "user", "file"] }
 
 [[measurement]]
 name = "starts"
@@ -19,11 +20,12 @@ description = "The same for all."
 
 /// Devices that open more pages the higher their number is, every ten minutes.
 fn sample(devices: u32, hours: u32) -> String {
-    let mut text = "device,time,measurement,value\n".to_owned();
+    let mut text = "device,time,measurement,value,where\n".to_owned();
     for device in 0..devices {
         for minutes in (0..hours * 60).step_by(10) {
             let (time, pages) = (minutes * 60 + device, 3 * 2_u64.pow(device));
-            writeln!(text, "d{device},{time},pages,{pages}\nd{device},{time},starts,7").unwrap();
+            writeln!(text, "d{device},{time},pages,{pages},file\nd{device},{time},starts,7,")
+                .unwrap();
         }
     }
     text
@@ -49,7 +51,8 @@ fn what_tells_devices_apart_is_named_and_what_does_not_is_not() {
     assert!(said.starts_with("12 devices over 0.8 days: "), "{said}");
     let verdict = said.lines().find(|line| line.starts_with("Verdict: ")).unwrap();
     assert!(
-        verdict.contains("can be followed") && verdict.contains("Most by: app.pages"),
+        verdict.contains("can be followed")
+            && verdict.contains("Most by: app.pages.count,where=file."),
         "{said}"
     );
     assert!(!verdict.contains("app.starts"), "{said}");
@@ -67,8 +70,14 @@ fn too_little_is_no_answer() {
 #[test]
 fn a_wrong_sample_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let (code, _, error) =
-        score(folder.path(), "device,time,measurement,value\na,1,other,1\n", &[]);
-    assert_eq!(code, 2);
-    assert_eq!(error, "undertone: sample: line 2: \"other\" is not in the schema\n");
+    for (line, wrong) in [
+        ("a,1,other,1", "\"other\" is not in the schema"),
+        ("a,1e308,starts,1", "its time is no number of seconds"),
+        ("a,-1e308,starts,1", "its time is no number of seconds"),
+    ] {
+        let text = format!("device,time,measurement,value\n{line}\n");
+        let (code, _, error) = score(folder.path(), &text, &[]);
+        assert_eq!(code, 2, "{error}");
+        assert!(error.starts_with(&format!("undertone: sample: line 2: {wrong}")), "{error}");
+    }
 }

@@ -97,7 +97,7 @@ impl Advice {
             formula: formula(declared.rate),
             metadata: metadata.clone(),
             best: best.clone(),
-            measurements: ablation(&declared),
+            measurements: ablation(&declared, &sample),
             settings,
         })
     }
@@ -125,7 +125,7 @@ fn crowd(
 }
 
 /// What each measurement tells alone, and what is told without it; the one that tells most first.
-fn ablation(pairs: &Pairs) -> Vec<Measured> {
+fn ablation(pairs: &Pairs, sample: &Sample) -> Vec<Measured> {
     let numbers = Numbers::new(pairs);
     let mut fields: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     // What compares one measurement with the others is no measurement's own.
@@ -141,7 +141,7 @@ fn ablation(pairs: &Pairs) -> Vec<Measured> {
         .map(|(name, own)| {
             let others: Vec<usize> = all.iter().filter(|i| !own.contains(i)).copied().collect();
             Measured {
-                name: name.to_owned(),
+                name: sample.title(name).to_owned(),
                 alone: attack::by_numbers(pairs, &numbers, Some(&own)),
                 without: attack::by_numbers(pairs, &numbers, Some(&others)),
             }

@@ -15,6 +15,9 @@ use crate::{
 pub use joint::assign;
 pub use numbers::{Numbers, SHARE};
 
+/// The name of the attacker that weighs how long each candidate has been over, and looks at nothing else.
+pub const BY_GAP: &str = "gap";
+
 /// Logarithmic weights of all candidates, by question.
 pub type Weights = Vec<Vec<f64>>;
 
@@ -42,7 +45,7 @@ fn latest(pairs: &Pairs) -> Weights {
 pub fn metadata(pairs: &Pairs) -> Vec<Result> {
     let gaps = learned::gaps(pairs);
     let mut results =
-        vec![result("the latest end", pairs, &latest(pairs)), result("gap", pairs, &gaps)];
+        vec![result("the latest end", pairs, &latest(pairs)), result(BY_GAP, pairs, &gaps)];
     let mut all = Vec::new();
     for evidence in METADATA {
         let own = learned::weights(pairs, evidence);
@@ -62,7 +65,7 @@ pub fn times(pairs: &Pairs) -> Vec<Result> {
     let gaps = learned::gaps(pairs);
     vec![
         result("the latest end", pairs, &latest(pairs)),
-        result("gap", pairs, &gaps),
+        result(BY_GAP, pairs, &gaps),
         joint_result("gap, all pairs together", pairs, &gaps),
     ]
 }
@@ -71,7 +74,7 @@ pub fn times(pairs: &Pairs) -> Vec<Result> {
 pub fn values(pairs: &Pairs) -> Vec<Result> {
     let gaps = learned::gaps(pairs);
     let numbers = Numbers::new(pairs);
-    let mut results = vec![result("gap", pairs, &gaps)];
+    let mut results = vec![result(BY_GAP, pairs, &gaps)];
     if numbers.names().is_empty() {
         return results;
     }

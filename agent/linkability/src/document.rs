@@ -7,7 +7,7 @@ use std::fmt;
 use undertone::Scope;
 use undertone_linkability::{
     attack::{self, Result},
-    measure::{Control, Design, Metadata, STRENGTHS, Size, ValueRow},
+    measure::{Control, Design, Metadata, SMALLEST, STRENGTHS, Size, ValueRow},
     score::Score,
     workload::Program,
 };
@@ -16,6 +16,10 @@ use undertone_linkability::{
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) full: bool,
+    /// How long it was, beside the length that it has unless told otherwise.
+    pub(crate) length: f64,
+    /// Crowds that were too large for it.
+    pub(crate) left_out: Vec<u32>,
     pub(crate) design: Vec<Design>,
     pub(crate) metadata: Vec<Metadata>,
     pub(crate) controls: Vec<Control>,
@@ -27,6 +31,7 @@ impl Findings {
     /// What is over its limit, and leaks that were not found.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults: Vec<String> = self.metadata.iter().flat_map(Metadata::faults).collect();
+        faults.extend(self.design.iter().flat_map(Design::faults));
         let missed = self.controls.iter().filter(|control| control.smallest().is_none());
         faults.extend(
             missed.map(|control| format!("the leak {:?} was not found", control.leak.name())),
@@ -38,7 +43,7 @@ impl Findings {
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", words::BEGIN)?;
-        writeln!(f, "This page is of the {} run.\n", if self.full { "full" } else { "quick" })?;
+        self.write_run(f)?;
         self.write_metadata(f)?;
         self.write_design(f)?;
         self.write_values(f)?;
@@ -48,25 +53,42 @@ impl fmt::Display for Findings {
 }
 
 impl Findings {
+    fn write_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "This page is of a {} run", if self.full { "full" } else { "quick" })?;
+        if self.length != 1.0 {
+            write!(
+                f,
+                " of {} of its length (`--days {}`), less sure than it should be",
+                self.length, self.length
+            )?;
+        }
+        write!(f, ".")?;
+        if !self.left_out.is_empty() {
+            let left_out: Vec<String> = self.left_out.iter().map(u32::to_string).collect();
+            write!(f, " Crowds of {} agents were left out.", left_out.join(" and "))?;
+        }
+        writeln!(f, "\n")
+    }
+
     fn write_metadata(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", words::METADATA)?;
         writeln!(
             f,
-            "| Agents | Days, seed | Sessions asked about | Sessions an hour | Chance | Formula | Best attacker | It pairs | 95 % | Verdict |"
+            "| Agents | Days, seed | Sessions asked about | Sessions an hour | Chance | Formula | No program | Best attacker | It pairs | 95 % | Verdict |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|---|---|---|")?;
         for row in &self.metadata {
             let Some(best) = row.best() else { continue };
             let Size { agents, days, seed } = row.size;
-            let verdict =
-                if row.faults().is_empty() { "within its limit" } else { "**over its limit**" };
+            let verdict = verdict(&row.faults());
             writeln!(
                 f,
-                "| {agents} | {days:.1}, {seed} | {} | {:.1} | {} | {} | {} | {} | {} | {verdict} |",
+                "| {agents} | {days:.1}, {seed} | {} | {:.1} | {} | {} | {} | {} | {} | {} | {verdict} |",
                 best.score.asked,
                 row.rate,
                 percent(row.chance),
                 percent(row.formula),
+                percent(row.without_program()),
                 best.attacker,
                 percent(best.score.share()),
                 bounds(best.score),
@@ -96,19 +118,20 @@ impl Findings {
         writeln!(f, "{}", words::DESIGN)?;
         writeln!(
             f,
-            "| Agents | Sessions asked about | Formula | the latest end | gap | gap, all pairs together |"
+            "| Agents | Sessions asked about | Formula | the latest end | gap | gap, all pairs together | Verdict |"
         )?;
-        writeln!(f, "|---|---|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|")?;
         for row in &self.design {
             let shares: Vec<String> =
                 row.results.iter().map(|result| percent(result.score.share())).collect();
             let asked = row.results.first().map_or(0, |result| result.score.asked);
             writeln!(
                 f,
-                "| {} | {asked} | {} | {} |",
+                "| {} | {asked} | {} | {} | {} |",
                 row.agents,
                 percent(row.formula),
-                shares.join(" | ")
+                shares.join(" | "),
+                if row.agents < SMALLEST { "no limit" } else { verdict(&row.faults()) },
             )?;
         }
         writeln!(f)
@@ -136,7 +159,7 @@ impl Findings {
                 "| {program} | {scope} | {} | {} | {} | {} | {} | {} | {} |",
                 row.coarseness,
                 best.score.asked,
-                share(&row.results, "gap"),
+                share(&row.results, attack::BY_GAP),
                 share(&row.results, "nearest neighbour"),
                 best.attacker,
                 percent(best.score.share()),
@@ -168,6 +191,10 @@ impl Findings {
         }
         writeln!(f)
     }
+}
+
+fn verdict(faults: &[String]) -> &'static str {
+    if faults.is_empty() { "within its limit" } else { "**over its limit**" }
 }
 
 fn share(results: &[Result], attacker: &str) -> String {

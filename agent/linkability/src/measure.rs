@@ -20,8 +20,11 @@ use crate::{
 pub use controls::{Control, STRENGTHS, controls};
 pub use values::{ValueRow, values};
 
-/// How far from the formula of invariant P3 an attacker without values may be, in shares.
+/// How far over what silences give away an attacker without values may be, in shares, in a crowd of less than
+/// [`LARGE`]; and how far from the formula of invariant P3, either way, one may be where machines never stop.
 pub const FORMULA_LIMIT: f64 = 0.005;
+/// The smallest crowd in which machines that never stop are held to the formula.
+pub const SMALLEST: u32 = 100;
 /// How far over chance the upper bound of an attacker without values may be, in shares, in a crowd of
 /// [`LARGE`] or more.
 pub const CHANCE_LIMIT: f64 = 0.025;
@@ -142,18 +145,29 @@ impl Metadata {
         attack::best(&self.results)
     }
 
-    /// What is over its limit, in words.
+    /// The best that times alone reach where no program runs, on the same machines.
+    pub fn without_program(&self) -> f64 {
+        attack::best(&self.ideal).map_or(0.0, |best| best.score.share())
+    }
+
+    /// What silences alone give away: the formula, or what times reach without a program where that is more. It
+    /// can be, since the formula is for who pairs each session on its own.
+    pub fn given_away(&self) -> f64 {
+        self.formula.max(self.without_program())
+    }
+
+    /// What is over its limit, in words. Less than is given away is no fault: nights and restarts part sessions.
     pub fn faults(&self) -> Vec<String> {
         let Some(best) = self.best() else { return vec!["nobody attacked".to_owned()] };
         let (agents, share) = (self.size.agents, best.score.share());
         let mut faults = Vec::new();
-        if (share - self.formula).abs() > FORMULA_LIMIT && agents < LARGE {
+        if share > self.given_away() + FORMULA_LIMIT && agents < LARGE {
             faults.push(format!(
-                "{agents} agents: the best attacker without values ({}) pairs {:.2} % of sessions, and the \
-                 formula says {:.2} %; at most {:.1} points apart are allowed",
+                "{agents} agents: the best attacker without values ({}) pairs {:.2} % of sessions, and silences \
+                 alone give away {:.2} %; at most {:.1} points more are allowed",
                 best.attacker,
                 100.0 * share,
-                100.0 * self.formula,
+                100.0 * self.given_away(),
                 100.0 * FORMULA_LIMIT,
             ));
         }
@@ -171,11 +185,74 @@ impl Metadata {
     }
 }
 
+impl Design {
+    /// What is wrong with the attackers, or with the formula: where machines never stop, who weighs each gap must
+    /// do as the formula says, no better and no worse. An attacker that finds nothing would prove nothing.
+    pub fn faults(&self) -> Vec<String> {
+        let gap = self.results.iter().find(|result| result.attacker == attack::BY_GAP);
+        let share = gap.map_or(0.0, |gap| gap.score.share());
+        if self.agents < SMALLEST || (share - self.formula).abs() <= FORMULA_LIMIT {
+            return Vec::new();
+        }
+        vec![format!(
+            "{} machines that never stop: who weighs each gap pairs {:.2} % of sessions, and the formula says \
+             {:.2} %; at most {:.1} points apart, either way, are allowed",
+            self.agents,
+            100.0 * share,
+            100.0 * self.formula,
+            100.0 * FORMULA_LIMIT,
+        )]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SMALL: Size = Size { agents: 40, days: 3.0, seed: 5 };
+
+    fn reached(attacker: &str, right: usize) -> Vec<Result> {
+        let score = crate::score::Score { right, asked: 10_000 };
+        vec![Result { attacker: attacker.to_owned(), score, joint: false }]
+    }
+
+    #[test]
+    fn p3_only_what_beats_the_formula_and_a_crowd_without_a_program_is_over_the_limit() {
+        for (agents, ideal, right, over) in [
+            (300, 150, 251, true),
+            (300, 150, 249, false),
+            (300, 150, 10, false),
+            (100, 400, 451, true),
+            (100, 400, 449, false),
+            (1_000, 400, 0, false),
+            (1_000, 400, 251, true),
+        ] {
+            let row = Metadata {
+                size: Size { agents, days: 1.0, seed: 0 },
+                rate: 50.0,
+                formula: 0.02,
+                chance: 0.0,
+                results: reached("one", right),
+                ideal: reached(attack::BY_GAP, ideal),
+            };
+            assert_eq!(row.faults().len(), usize::from(over), "{agents}, {ideal}: {right}");
+        }
+    }
+
+    #[test]
+    fn p3_attackers_that_miss_the_formula_where_machines_never_stop_are_a_fault() {
+        for (agents, right, wrong) in [
+            (100, 149, true),
+            (100, 151, false),
+            (100, 249, false),
+            (100, 251, true),
+            (46, 0, false),
+        ] {
+            let results = reached(attack::BY_GAP, right);
+            let row = Design { agents, formula: 0.02, results };
+            assert_eq!(row.faults().len(), usize::from(wrong), "{agents}: {right}");
+        }
+    }
 
     /// Small, since it runs in every test run; `make privacy` asks the same of thousands of sessions.
     #[test]

@@ -58,7 +58,8 @@ impl Host {
             scope: setting.scope,
             ingest,
             seed,
-            end: Duration::from_secs_f64(self.run.end - self.run.begin),
+            end: Duration::try_from_secs_f64(self.run.end - self.run.begin)
+                .map_err(std::io::Error::other)?,
         };
         let host = simulation.run(registry, self)?;
         Ok((host.arrivals, host.names, host.draws))
