@@ -124,6 +124,8 @@ fn p1_a_denial_ends_tor_and_deletes_what_it_kept() -> Result<()> {
     // What a denial that was cut short left goes at the next start, and nothing is made for that.
     fs::create_dir_all(place.folder.join("data/tor-0/state"))?;
     fs::write(place.folder.join("data/tor-0/state/guards"), "kept")?;
+    // The lock goes last.
+    fs::write(place.folder.join("data/tor-0/lock"), "")?;
     let (done, said) = place.trace(&[], None)?;
     assert_eq!((done, place.files()?), (Done::default(), vec!["answer".to_owned()]), "{said}");
     Ok(())
