@@ -175,8 +175,13 @@ fn p1_of_a_schema_that_grew_only_the_old_is_sent() -> Result<()> {
     let metrics: Metrics = agent.instruments()?;
     let pending: Vec<String> = agent.consent().pending().iter().map(ToString::to_string).collect();
     assert_eq!(pending, ["new      grown.new.count. What a later version declares."]);
+    let names = sent(&capture, &metrics, "grown.old.count")?;
+    assert_eq!(names, ["grown.old.count"], "more than was agreed to");
     // Also where it is declared anew within the run.
     agent.replace_schema(grown_schema.clone())?;
+    let refused = || agent.statistics().readings_refused;
+    let before = refused();
+    wait::until("more that is refused", PATIENCE, || Ok((refused() > before + 2).then_some(())))?;
     let names = sent(&capture, &metrics, "grown.old.count")?;
     assert_eq!(names, ["grown.old.count"], "more than was agreed to");
     ensure!(agent.statistics().readings_refused > 0, "{:?}", agent.statistics());
