@@ -23,7 +23,7 @@ use crate::{deletion, process::Owner};
 const PROCESSES_LIMIT: usize = 64;
 
 /// What numbered folders are called.
-pub(crate) const PREFIX: &str = "tor-";
+const PREFIX: &str = "tor-";
 
 /// The file in each that is locked by whoever uses it.
 pub(crate) const LOCK: &str = "lock";
