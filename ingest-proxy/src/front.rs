@@ -3,6 +3,7 @@
 //! Here is what both fronts share. `onion` is an onion service of arti, in this process; `socket` is
 //! a unix socket behind a tor that runs already. What a stream says is not their concern.
 
+#[cfg(feature = "tor")]
 mod onion;
 mod socket;
 
@@ -17,13 +18,16 @@ use tokio::{
 };
 use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
 
-use self::{onion::Onion, socket::Socket};
+#[cfg(feature = "tor")]
+use self::onion::Onion;
+use self::socket::Socket;
 use crate::{
     config::{Config, FrontConfig},
     error::Error,
 };
 
 /// Tor's keys and cache, inside the data folder.
+#[cfg(feature = "tor")]
 const TOR_FOLDER: &str = "tor";
 
 /// Open streams on one circuit. An agent has one.
@@ -74,6 +78,7 @@ impl Circuit {
 
 /// A front that is open and doesn't serve yet.
 pub(crate) enum Front {
+    #[cfg(feature = "tor")]
     Onion(Box<Onion>),
     Socket(Socket),
 }
@@ -85,7 +90,10 @@ impl Front {
     /// With the kind of what can't be opened.
     pub(crate) async fn open(config: &Config) -> Result<Self, Error> {
         match &config.front {
+            #[cfg(feature = "tor")]
             FrontConfig::Onion => Ok(Self::Onion(Box::new(open_onion(config)?))),
+            #[cfg(not(feature = "tor"))]
+            FrontConfig::Onion => Err(without_tor()),
             FrontConfig::Unix(socket) => Ok(Self::Socket(Socket::bind(socket).await?)),
         }
     }
@@ -93,6 +101,7 @@ impl Front {
     /// The address that agents reach it by.
     pub(crate) fn address(&self) -> &OnionAddress {
         match self {
+            #[cfg(feature = "tor")]
             Self::Onion(onion) => onion.address(),
             Self::Socket(socket) => socket.address(),
         }
@@ -101,6 +110,7 @@ impl Front {
     /// How far it is before it serves.
     pub(crate) fn progress(&self) -> Progress {
         let kind = match self {
+            #[cfg(feature = "tor")]
             Self::Onion(_) => FrontKind::Onion,
             Self::Socket(_) => FrontKind::Unix,
         };
@@ -115,6 +125,7 @@ impl Front {
         stop: watch::Receiver<bool>,
     ) -> Result<(), Error> {
         match self {
+            #[cfg(feature = "tor")]
             Self::Onion(onion) => onion.serve(answer, progress, stop).await,
             Self::Socket(socket) => {
                 socket.serve(answer, progress, stop).await;
@@ -131,11 +142,21 @@ impl Front {
 /// [`ErrorKind::Tor`](crate::ErrorKind::Tor) if the keystore can't be used.
 pub(crate) fn address(config: &Config) -> Result<OnionAddress, Error> {
     match &config.front {
+        #[cfg(feature = "tor")]
         FrontConfig::Onion => Ok(open_onion(config)?.address().clone()),
+        #[cfg(not(feature = "tor"))]
+        FrontConfig::Onion => Err(without_tor()),
         FrontConfig::Unix(socket) => Ok(socket.onion.clone()),
     }
 }
 
+#[cfg(not(feature = "tor"))]
+fn without_tor() -> Error {
+    let what = "this program was built without Tor: `[front] type = \"unix\"` puts it behind one";
+    Error::new(crate::error::ErrorKind::Configuration, what)
+}
+
+#[cfg(feature = "tor")]
 fn open_onion(config: &Config) -> Result<Onion, Error> {
     Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor)
 }

@@ -17,7 +17,6 @@ pub mod queue;
 mod route;
 mod schemas;
 pub mod sink;
-mod sqlite;
 mod transfer;
 pub mod writer;
 
@@ -27,5 +26,5 @@ pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
 pub use route::Route;
 pub use schemas::{CurrentSchemas, Schemas};
-pub use sqlite::{StorageError, StorageErrorKind, WallClock};
 pub use transfer::{Transferred, transfer};
+pub use undertone_storage::{StorageError, StorageErrorKind, WallClock};

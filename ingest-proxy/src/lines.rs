@@ -2,7 +2,7 @@
 
 use undertone_wire::{Point, line_protocol};
 
-use crate::sqlite::{StorageError, StorageErrorKind};
+use undertone_storage::{StorageError, StorageErrorKind};
 
 /// Appends `point` and a newline. A point without a timestamp is refused: the database would
 /// choose one, and a repeated write would no longer overwrite itself.

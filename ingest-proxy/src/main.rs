@@ -8,7 +8,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     // The onion service's keys are in this process's memory.
-    undertone_tor::forbid_core_dumps();
+    undertone_confinement::forbid_core_dumps();
     match command::Command::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use undertone_wire::Point;
 
 use crate::lines;
-use crate::sqlite::{StorageError, StorageErrorKind, WallClock};
+use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 
 use commit::{Command, Reply, Request};
 pub use stats::{QueueStats, Tally};

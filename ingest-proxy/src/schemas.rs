@@ -11,11 +11,11 @@ use std::{
 };
 
 use tokio::{sync::watch, time::sleep};
+use undertone_storage::make_private_folder;
 use undertone_wire::schema::{Schema, SchemaError};
 
 use crate::{
     error::{Error, ErrorKind},
-    sqlite::make_private_folder,
     writer::stopped,
 };
 

@@ -6,6 +6,7 @@
 use std::{mem, time::Duration};
 
 use tokio::{sync::mpsc, task::spawn_blocking, time::sleep};
+use undertone_storage::StorageError;
 use undertone_wire::Point;
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
         Sink, SinkErrorKind,
         embedded::{Selection, each_point},
     },
-    sqlite::StorageError,
 };
 
 /// How far a transfer is.

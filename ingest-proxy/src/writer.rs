@@ -19,7 +19,7 @@ use crate::lines;
 use crate::queue::{PointBatch, Quarantined, Queue};
 use crate::route::Route;
 use crate::sink::{RefusedPoint, Sink, SinkError, SinkErrorKind};
-use crate::sqlite::{StorageError, StorageErrorKind};
+use undertone_storage::{StorageError, StorageErrorKind};
 
 use backoff::Backoff;
 

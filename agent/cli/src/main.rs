@@ -6,6 +6,6 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     // The keys of sessions are in this process's memory, and nowhere else.
-    undertone_tor::forbid_core_dumps();
+    undertone_confinement::forbid_core_dumps();
     undertone_cli::Command::parse().run()
 }

@@ -2,14 +2,11 @@
 //!
 //! - [`runtime`]: arti's runtime on a tokio handle, without touching the process's rustls provider;
 //! - [`tls`]: the TLS part of it, with ring named explicitly;
-//! - [`configuration`]: arti's configuration from TOML, with unknown keys refused;
-//! - [`forbid_core_dumps`]: keys stay in memory.
+//! - [`configuration`]: arti's configuration from TOML, with unknown keys refused.
 
 pub mod configuration;
-mod memory;
 mod runtime;
 mod tls;
 
 pub use configuration::{ConfigurationError, configuration};
-pub use memory::forbid_core_dumps;
 pub use runtime::{TorRuntime, runtime};

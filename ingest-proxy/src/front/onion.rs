@@ -19,12 +19,12 @@ use tokio::{
 use tor_cell::relaycell::msg::Connected;
 use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
+use undertone_storage::make_private_folder;
 use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
 
 use super::{Answer, CIRCUITS_LIMIT, Circuit, GRACE, Progress, STREAMS_LIMIT, STREAMS_PER_CIRCUIT};
 use crate::{
     error::{Error, ErrorKind},
-    sqlite::make_private_folder,
     writer::stopped,
 };
 

@@ -13,16 +13,14 @@ use std::{
 };
 
 use rusqlite::{Connection, Row, params};
+use undertone_storage::{StorageError, failed, from_sql};
 
 use super::{
     chart::{COLOURS, Line},
     scale::{TimeAxis, Unit},
     selection::Selection,
 };
-use crate::{
-    sink::embedded,
-    sqlite::{StorageError, failed, from_sql},
-};
+use crate::sink::embedded;
 
 /// Sessions that are shown; each has a colour of its own.
 pub(super) const SESSIONS_LIMIT: usize = COLOURS;

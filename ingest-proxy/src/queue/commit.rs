@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::store::{Prepared, Store, Stored};
 use super::{Admitted, Quarantined, QueueStats};
-use crate::sqlite::StorageError;
+use undertone_storage::StorageError;
 
 /// Where the answer goes.
 pub(super) struct Reply<T>(pub(super) oneshot::Sender<Result<T, StorageError>>);

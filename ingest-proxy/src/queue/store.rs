@@ -10,8 +10,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::stats::{ADMITTED, REFUSED, REPLAYED};
 use super::{Admitted, QueueLimits, QueueStats};
-use crate::sqlite::{
-    self, FileFormat, StorageError, WallClock, failed, from_sql, to_sql, unix_seconds,
+use undertone_storage::{
+    self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql, to_sql, unix_seconds,
 };
 
 /// A parcel as it will be stored.
@@ -210,9 +210,8 @@ const PARCEL_OVERHEAD: u64 = 64;
 
 const FORMAT: FileFormat = FileFormat {
     name: "queue.sqlite3",
-    version: 1,
     exclusive: true,
-    schema: "
+    migrations: &["
         CREATE TABLE parcel (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             admitted_at INTEGER NOT NULL,
@@ -239,5 +238,5 @@ const FORMAT: FileFormat = FileFormat {
             name TEXT PRIMARY KEY,
             value INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-    ",
+    "],
 };

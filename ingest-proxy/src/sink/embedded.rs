@@ -28,13 +28,13 @@ use tokio::sync::oneshot;
 use undertone_wire::Point;
 
 use super::{Sink, SinkError, SinkErrorKind, SinkFuture};
-use crate::sqlite::{self, StorageError, StorageErrorKind, WallClock};
 pub use backup::backup;
 pub use csv::csv;
 pub(crate) use export::each_point;
 pub use export::export;
 pub use selection::Selection;
 use store::Store;
+use undertone_storage::{self as sqlite, StorageError, StorageErrorKind, WallClock};
 
 /// Opens the store in `data_dir` for reading only.
 pub(crate) fn open_to_read(data_dir: &Path) -> Result<Connection, StorageError> {

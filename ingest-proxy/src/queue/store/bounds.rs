@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{Change, PARCEL_OVERHEAD};
 use crate::queue::stats::{DROPPED_FULL, DROPPED_OLD, FORGOTTEN_EARLY, QUARANTINE_DROPPED};
-use crate::sqlite::{from_sql, to_sql, unix_seconds, whole_seconds};
+use undertone_storage::{from_sql, to_sql, unix_seconds, whole_seconds};
 
 /// The oldest parcel that waits.
 struct Oldest {

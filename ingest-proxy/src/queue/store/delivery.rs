@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, params};
 use super::{Change, PARCEL_OVERHEAD, Store, Stored};
 use crate::queue::Quarantined;
 use crate::queue::stats::{DELIVERED, QUARANTINED};
-use crate::sqlite::{StorageError, StorageErrorKind, failed, from_sql, to_sql, unix_seconds};
+use undertone_storage::{StorageError, StorageErrorKind, failed, from_sql, to_sql, unix_seconds};
 
 impl Store {
     /// Makes the positions be those of `names`, and no others.

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::store::FORMAT;
-use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+use undertone_storage::{StorageError, StorageErrorKind, failed, open_to_read};
 
 /// Copies the store in `data_dir` to a new file of mode 0600, and returns its size in bytes. The copy is
 /// a store by itself, without a log beside it, and is on the disk when this returns.

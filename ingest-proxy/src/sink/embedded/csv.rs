@@ -11,7 +11,7 @@ use super::export::{
 };
 use super::selection::Selection;
 use super::store::FORMAT;
-use crate::sqlite::{StorageError, StorageErrorKind, failed, open_to_read};
+use undertone_storage::{StorageError, StorageErrorKind, failed, open_to_read};
 
 /// Writes points of the store in `data_dir` as CSV with a line of names; returns the number of rows
 /// without it. Also works while a proxy writes to the store.

@@ -11,7 +11,7 @@ use super::selection::Selection;
 use super::store::restored;
 use super::tags::SESSION;
 use crate::lines;
-use crate::sqlite::{StorageError, StorageErrorKind, failed};
+use undertone_storage::{StorageError, StorageErrorKind, failed};
 
 /// Writes points of the store in `data_dir` as line protocol, with times in nanoseconds; returns how
 /// many. Also works while a proxy writes to the store; what it writes after the start is not seen.

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use rusqlite::params;
 
 use super::store::Store;
-use crate::sqlite::{self, StorageError, failed};
+use undertone_storage::{self as sqlite, StorageError, failed};
 
 impl Store {
     /// Whether the file has outgrown its limit.

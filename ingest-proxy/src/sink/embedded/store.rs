@@ -15,7 +15,7 @@ use super::tags::{self, SESSION};
 use super::{EmbeddedLimits, EmbeddedStats};
 use crate::lines;
 use crate::sink::RefusedPoint;
-use crate::sqlite::{self, FileFormat, StorageError, WallClock, failed, from_sql};
+use undertone_storage::{self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql};
 
 /// The open file.
 pub(super) struct Store {
@@ -252,9 +252,8 @@ const STRING: &str = "s";
 
 pub(super) const FORMAT: FileFormat = FileFormat {
     name: "store.sqlite3",
-    version: 1,
     exclusive: false,
-    schema: "
+    migrations: &["
         CREATE TABLE measurement (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE
@@ -290,5 +289,5 @@ pub(super) const FORMAT: FileFormat = FileFormat {
             JOIN series ON series.id = sample.series
             JOIN field ON field.id = sample.field
             JOIN measurement ON measurement.id = series.measurement;
-    ",
+    "],
 };

@@ -1,124 +1,44 @@
-//! Opening SQLite files the way all of the proxy's are opened: private, durable, and forgetting.
+//! Opening SQLite files the way all of ours are opened: private, durable, and forgetting.
 //!
 //! Mode 0600 in a folder of mode 0700; WAL with `synchronous=FULL`, so that what is committed
 //! survives a power cut; `secure_delete`, incremental vacuum and a truncated WAL, so that what is
-//! deleted is gone from the disk. The format's version is `user_version`. A file that is corrupt is
-//! set aside and a new one started. The only module with SQL that belongs to no table.
+//! deleted is gone from the disk. The format's version is `user_version`; an older one is migrated, in one
+//! transaction. A file that is corrupt is set aside and a new one started.
 
-use std::borrow::Cow;
-use std::error::Error;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
-/// The wall clock that a queue or a store takes its time from; injected, so that tests need not
-/// wait for days.
-pub type WallClock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// Why something durable could not be read or written.
-///
-/// Its text is for the operator; nothing that a client sent is in it.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{context}")]
-pub struct StorageError {
-    kind: StorageErrorKind,
-    context: Cow<'static, str>,
-    #[source]
-    source: Option<Arc<dyn Error + Send + Sync>>,
-}
-
-/// What kind of failure a [`StorageError`] is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum StorageErrorKind {
-    /// The disk refused to read or write.
-    Io,
-    /// The disk is full.
-    Full,
-    /// Another process has the file open.
-    Locked,
-    /// The file's content is damaged. It is set aside the next time it is opened.
-    Corrupt,
-    /// A newer version of this program wrote the file.
-    NewerFormat,
-    /// A point can't be stored: it has no timestamp, or line protocol can't express it.
-    InvalidPoint,
-    /// No sink of that name is registered.
-    UnknownSink,
-    /// It was closed.
-    Closed,
-}
-
-impl StorageError {
-    pub(crate) fn new(kind: StorageErrorKind, context: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, context: context.into(), source: None }
-    }
-
-    /// What kind of failure this is.
-    pub fn kind(&self) -> StorageErrorKind {
-        self.kind
-    }
-
-    /// Whether the same call may succeed later.
-    pub fn is_retryable(&self) -> bool {
-        matches!(
-            self.kind,
-            StorageErrorKind::Io | StorageErrorKind::Full | StorageErrorKind::Locked
-        )
-    }
-
-    pub(crate) fn with_source(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        self.source = Some(Arc::new(source));
-        self
-    }
-
-    pub(crate) fn closed() -> Self {
-        Self::new(StorageErrorKind::Closed, "the database was closed")
-    }
-
-    fn io(context: &'static str) -> impl Fn(io::Error) -> Self {
-        move |source| {
-            let kind = match source.kind() {
-                io::ErrorKind::StorageFull => StorageErrorKind::Full,
-                _ => StorageErrorKind::Io,
-            };
-            Self::new(kind, context).with_source(source)
-        }
-    }
-}
-
-/// Turns a failure of SQLite into an error that says what was being done.
-pub(crate) fn failed(doing: &'static str) -> impl Fn(rusqlite::Error) -> StorageError {
-    move |source| {
-        let kind = match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StorageErrorKind::Full,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StorageErrorKind::Locked,
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StorageErrorKind::Corrupt,
-            _ => StorageErrorKind::Io,
-        };
-        StorageError::new(kind, doing).with_source(source)
-    }
-}
+use crate::error::{StorageError, StorageErrorKind, failed};
 
 /// One kind of database file.
-pub(crate) struct FileFormat {
+pub struct FileFormat {
     /// The file's name inside the data folder.
-    pub(crate) name: &'static str,
-    /// The version of the layout below.
-    pub(crate) version: i64,
-    /// What creates the layout in an empty file.
-    pub(crate) schema: &'static str,
+    pub name: &'static str,
+    /// What makes each version of the layout from the one before, the first from an empty file. Their
+    /// number is the version; what has been released is never changed, only followed by another.
+    pub migrations: &'static [&'static str],
     /// Whether one process may have it open at a time; else others may read.
-    pub(crate) exclusive: bool,
+    pub exclusive: bool,
 }
 
-/// Opens or creates a file in `folder`; sets a corrupt one aside first.
-pub(crate) fn open(
+impl FileFormat {
+    /// The version that this program writes.
+    fn version(&self) -> usize {
+        self.migrations.len()
+    }
+}
+
+/// Opens or creates a file in `folder`, migrates an older one, and sets a corrupt one aside first.
+///
+/// # Errors
+/// If the disk refuses, another process has an exclusive file open, or a newer version wrote it.
+pub fn open(
     folder: &Path,
     format: &FileFormat,
     now: SystemTime,
@@ -140,18 +60,35 @@ pub(crate) fn open(
     }
 }
 
-/// Opens an existing file for reading only, also while the proxy writes to it.
-pub(crate) fn open_to_read(path: &Path, format: &FileFormat) -> Result<Connection, StorageError> {
+/// Opens an existing file for reading only, also while another process writes to it.
+///
+/// # Errors
+/// If the file can't be read, or has another version than this program writes.
+pub fn open_to_read(path: &Path, format: &FileFormat) -> Result<Connection, StorageError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)
         .map_err(failed("cannot open the database for reading"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed("cannot set a timeout"))?;
-    check_version(&connection, format)?;
+    let version = check_version(&connection, format)?;
+    if version < format.version() {
+        return Err(StorageError::new(
+            StorageErrorKind::OlderFormat,
+            format!(
+                "{} has format {version}, this program reads {}: it is migrated when the program that \
+                 writes it is started the next time",
+                format.name,
+                format.version()
+            ),
+        ));
+    }
     Ok(connection)
 }
 
 /// Writes the WAL back and empties it. `false`: a reader is in the way; try again later.
-pub(crate) fn truncate_wal(connection: &Connection) -> Result<bool, StorageError> {
+///
+/// # Errors
+/// If the disk refuses.
+pub fn truncate_wal(connection: &Connection) -> Result<bool, StorageError> {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
         .map(|busy| busy == 0)
@@ -159,7 +96,10 @@ pub(crate) fn truncate_wal(connection: &Connection) -> Result<bool, StorageError
 }
 
 /// Gives pages that are no longer used back to the file system.
-pub(crate) fn release_free_pages(connection: &Connection) -> Result<(), StorageError> {
+///
+/// # Errors
+/// If the disk refuses.
+pub fn release_free_pages(connection: &Connection) -> Result<(), StorageError> {
     let run = || {
         let mut statement = connection.prepare_cached("PRAGMA incremental_vacuum")?;
         let mut rows = statement.query([])?;
@@ -170,22 +110,22 @@ pub(crate) fn release_free_pages(connection: &Connection) -> Result<(), StorageE
 }
 
 /// Whole seconds since 1970; 0 before.
-pub(crate) fn unix_seconds(time: SystemTime) -> i64 {
+pub fn unix_seconds(time: SystemTime) -> i64 {
     time.duration_since(UNIX_EPOCH).map_or(0, whole_seconds)
 }
 
 /// Whole seconds, as SQLite stores numbers.
-pub(crate) fn whole_seconds(duration: Duration) -> i64 {
+pub fn whole_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// A count as SQLite stores numbers.
-pub(crate) fn to_sql(count: u64) -> i64 {
+pub fn to_sql(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A count as it was stored.
-pub(crate) fn from_sql(count: i64) -> u64 {
+pub fn from_sql(count: i64) -> u64 {
     u64::try_from(count).unwrap_or(0)
 }
 
@@ -195,15 +135,13 @@ fn open_file(path: &Path, format: &FileFormat) -> Result<Connection, StorageErro
     let mut connection =
         Connection::open_with_flags(path, flags).map_err(failed("cannot open the database"))?;
     let version = prepare(&connection, format)?;
-    if version == 0 {
-        create(&mut connection, format).map_err(failed("cannot create the tables"))?;
-    }
+    migrate(&mut connection, format, version).map_err(failed("cannot migrate the tables"))?;
     Ok(connection)
 }
 
 /// Sets what holds for a connection or for ever, and checks the content. The order matters: nothing is changed before the content is known to be sound and ours, and `auto_vacuum` comes
 /// before the first page.
-fn prepare(connection: &Connection, format: &FileFormat) -> Result<i64, StorageError> {
+fn prepare(connection: &Connection, format: &FileFormat) -> Result<usize, StorageError> {
     let wrong = failed("cannot prepare the database");
     connection.busy_timeout(BUSY_TIMEOUT).map_err(&wrong)?;
     if format.exclusive {
@@ -229,28 +167,46 @@ fn prepare(connection: &Connection, format: &FileFormat) -> Result<i64, StorageE
     Ok(version)
 }
 
-fn check_version(connection: &Connection, format: &FileFormat) -> Result<i64, StorageError> {
+fn check_version(connection: &Connection, format: &FileFormat) -> Result<usize, StorageError> {
     let version: i64 = connection
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .map_err(failed("cannot read the database's version"))?;
-    if version > format.version {
+    // Ours are never negative.
+    let version = usize::try_from(version).unwrap_or(usize::MAX);
+    if version > format.version() {
         return Err(StorageError::new(
             StorageErrorKind::NewerFormat,
             format!(
                 "{} has format {version}, this program knows up to {}: \
                  use the newer program that wrote it, or move the file away",
-                format.name, format.version
+                format.name,
+                format.version()
             ),
         ));
     }
     Ok(version)
 }
 
-fn create(connection: &mut Connection, format: &FileFormat) -> rusqlite::Result<()> {
+/// All or nothing: a file has one version or another, also after a power cut.
+fn migrate(
+    connection: &mut Connection,
+    format: &FileFormat,
+    version: usize,
+) -> rusqlite::Result<()> {
+    let missing = format.migrations.get(version..).unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(format.schema)?;
-    transaction.pragma_update(None, "user_version", format.version)?;
-    transaction.commit()
+    for migration in missing {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", to_sql(format.version() as u64))?;
+    transaction.commit()?;
+    if version > 0 {
+        tracing::info!(file = format.name, from = version, to = format.version(), "migrated");
+    }
+    Ok(())
 }
 
 /// Some pragmas answer with a row and some don't; neither is of interest.
@@ -259,7 +215,10 @@ fn pragma(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<
 }
 
 /// Makes a folder, with those above it that don't exist, for nobody else to look into.
-pub(crate) fn make_private_folder(folder: &Path) -> Result<(), StorageError> {
+///
+/// # Errors
+/// If the disk refuses.
+pub fn make_private_folder(folder: &Path) -> Result<(), StorageError> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
