@@ -6,12 +6,15 @@
 use std::{
     fs::{File, TryLockError},
     path::Path,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
-use undertone_tests::{folder::Folder, proxy::Proxy, tor_network::TorNetwork};
+use undertone_tests::{folder::Folder, proxy::Proxy, tor_network::TorNetwork, wait};
 
 use crate::fixtures::{Reporter, Sums, arrives, in_store};
+
+const FOLDERS_LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn two_agents_in_one_data_folder() -> Result<()> {
@@ -26,7 +29,7 @@ fn two_agents_in_one_data_folder() -> Result<()> {
     let counted = || in_store(&proxy, "reporter.things.count", "delta");
 
     let (mut first, second) = (start(1)?, start(2)?);
-    assert_eq!(held(&data)?, [("tor-0".to_owned(), true), ("tor-1".to_owned(), true)]);
+    are_held(&data, [true, true])?;
     let mut expected = Sums::from([(first.session.clone(), 11), (second.session.clone(), 22)]);
     assert_eq!(expected.len(), 2, "each has a session of its own");
     arrives("what both counted", &expected, counted)?;
@@ -36,14 +39,24 @@ fn two_agents_in_one_data_folder() -> Result<()> {
     // However they end.
     first.process.kill()?;
     second.stop()?;
-    assert_eq!(held(&data)?, [("tor-0".to_owned(), false), ("tor-1".to_owned(), false)]);
+    are_held(&data, [false, false])?;
 
     let third = start(3)?;
-    assert_eq!(held(&data)?, [("tor-0".to_owned(), true), ("tor-1".to_owned(), false)]);
+    are_held(&data, [true, false])?;
     expected.insert(third.session.clone(), 33);
     arrives("what the third counted", &expected, counted)?;
     third.stop()?;
     proxy.stop()
+}
+
+/// Waits until the first two folders are held like that, and no others are there. A process takes its
+/// folder beside what it does first.
+fn are_held(data: &Path, expected: [bool; 2]) -> Result<()> {
+    let [first, second] = expected;
+    let expected = [("tor-0".to_owned(), first), ("tor-1".to_owned(), second)];
+    wait::until("who holds which folder", FOLDERS_LIMIT, || {
+        Ok((held(data)? == expected).then_some(()))
+    })
 }
 
 /// What is in the data folder, and whether a process holds it.
