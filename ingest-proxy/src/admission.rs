@@ -5,21 +5,27 @@
 //! D1). Points are read, checked and written anew, with the session's tag from the verified key and
 //! a time from our own clock (S3, P6).
 
+mod counts;
+
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use tokio::sync::Semaphore;
 use undertone_wire::{
     Point,
+    batch::DecodeError,
     endpoint::DeploymentId,
     parcel::{self, Age, Unsealed},
     schema::{Refusal, SESSION_TAG},
     session::SessionId,
 };
 
+pub(crate) use self::counts::{Counts, Excess};
 use crate::{
+    config::{Limits, count},
     front::Circuit,
     queue::{self, Queue},
     schemas::{CurrentSchemas, Schemas},
@@ -47,59 +53,64 @@ pub(crate) struct Admission {
     deployment: DeploymentId,
     schemas: CurrentSchemas,
     queue: Queue,
-    malformed: AtomicU64,
-    undecided: AtomicU64,
+    limits: Arc<Limits>,
+    /// Batches that are decoded and not yet committed: what memory they may take.
+    batches: Semaphore,
+    counts: Counts,
 }
 
 impl Admission {
-    pub(crate) fn new(deployment: DeploymentId, schemas: CurrentSchemas, queue: Queue) -> Self {
-        Self {
-            deployment,
-            schemas,
-            queue,
-            malformed: AtomicU64::new(0),
-            undecided: AtomicU64::new(0),
-        }
+    pub(crate) fn new(
+        deployment: DeploymentId,
+        schemas: CurrentSchemas,
+        queue: Queue,
+        limits: Arc<Limits>,
+    ) -> Self {
+        let batches = Semaphore::new(count(limits.batches));
+        Self { deployment, schemas, queue, limits, batches, counts: Counts::default() }
     }
 
-    /// Decides about one request body.
-    pub(crate) async fn admit(&self, body: &[u8], circuit: &Circuit) -> Verdict {
+    /// Decides about one request body. What costs more comes later: bytes, signature, text, points, disk.
+    pub(crate) async fn admit(&self, body: &[u8], circuit: &Arc<Circuit>) -> Verdict {
         let Ok(unsealed) = parcel::unseal(body, &self.deployment) else {
-            self.count_malformed();
+            self.counts.count_malformed();
             return Verdict::Malformed;
         };
-        let Ok(points) = unsealed.payload.decode() else {
-            self.count_malformed();
+        // Held until the commit: this many batches are in memory, however many wait here.
+        let Ok(_place) = self.batches.acquire().await else { return Verdict::Undecided };
+        let Ok(points) = self.decode(&unsealed) else {
+            self.counts.count_malformed();
             return Verdict::Malformed;
         };
-        let admission = if circuit.belongs_to(unsealed.session) {
-            self.check(&unsealed, points, SystemTime::now())
-        } else {
-            refused_whole(&unsealed, "second_session_on_circuit", points.len())
+        let admission = match points {
+            Some(points) if circuit.belongs_to(unsealed.session) => {
+                self.check(&unsealed, points, SystemTime::now())
+            }
+            Some(points) => refused_whole(&unsealed, "second_session_on_circuit", points.len()),
+            None => refused_whole(&unsealed, "batch_bytes", 0),
         };
         match self.queue.admit(admission).await {
             Ok(_) => Verdict::Taken,
             // The queue has logged why.
             Err(_) => {
-                self.undecided.fetch_add(1, Ordering::Relaxed);
+                self.counts.count_undecided();
                 Verdict::Undecided
             }
         }
     }
 
-    /// Counts a request that isn't a parcel for this deployment.
-    pub(crate) fn count_malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Relaxed);
+    /// What no commit holds.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
     }
 
-    /// Requests answered with `400` since the start.
-    pub(crate) fn malformed(&self) -> u64 {
-        self.malformed.load(Ordering::Relaxed)
-    }
-
-    /// Requests answered with `503` since the start.
-    pub(crate) fn undecided(&self) -> u64 {
-        self.undecided.load(Ordering::Relaxed)
+    /// The points of a parcel; none if they would take more room than is given to them.
+    fn decode(&self, unsealed: &Unsealed) -> Result<Option<Vec<Point>>, DecodeError> {
+        let length = unsealed.payload.decoded_length();
+        if length.is_some_and(|length| length > self.limits.batch_bytes) {
+            return Ok(None);
+        }
+        unsealed.payload.decode().map(Some)
     }
 
     /// What is stored of a verified parcel.
@@ -107,7 +118,11 @@ impl Admission {
         let (session, schemas) = (unsealed.session.id(), self.schemas.now());
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut admitted = Vec::with_capacity(points.len());
-        for point in points {
+        let excess = points.len().saturating_sub(count(self.limits.batch_points));
+        if excess > 0 {
+            refused.insert("batch_points", excess as u64);
+        }
+        for point in points.into_iter().take(count(self.limits.batch_points)) {
             match read(point, &schemas, session, unsealed.age, now) {
                 Ok(point) => admitted.push(point),
                 Err(reason) => *refused.entry(reason).or_default() += 1,
@@ -208,7 +223,7 @@ mod tests {
         admission: Admission,
         queue: Queue,
         session: SessionKey,
-        circuit: Circuit,
+        circuit: Arc<Circuit>,
         _folder: tempfile::TempDir,
     }
 
@@ -226,9 +241,10 @@ mod tests {
                 .unwrap(),
             );
             let deployment = DeploymentId::from([9; 32]);
-            let admission = Admission::new(deployment, schemas.into(), queue.clone());
+            let admission =
+                Admission::new(deployment, schemas.into(), queue.clone(), Arc::default());
             let session = SessionKey::from_seed(&[1; 32]);
-            Self { admission, queue, session, circuit: Circuit::default(), _folder: folder }
+            Self { admission, queue, session, circuit: Arc::default(), _folder: folder }
         }
 
         fn parcel(&self, id: u8, points: &[Point]) -> Parcel {
@@ -357,6 +373,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn s2_what_a_batch_may_be_is_bounded_and_not_told() {
+        let mut fixture = Fixture::new().await;
+        fixture.admission.limits =
+            Arc::new(Limits { batch_points: 2, batch_bytes: 1_024, ..Limits::default() });
+        let three = [hits(1, 0), hits(1, 1), hits(1, 2)];
+        assert_eq!(fixture.send(&fixture.parcel(1, &three)).await, Verdict::Taken);
+        let many = vec![hits(1, 3); 50];
+        assert_eq!(fixture.send(&fixture.parcel(2, &many)).await, Verdict::Taken);
+        assert_eq!(fixture.stored().await.len(), 2);
+        let stats = fixture.queue.stats();
+        assert_eq!(stats.refused().collect::<Vec<_>>(), [("batch_points", 1)]);
+    }
+
+    #[tokio::test]
     async fn d2_a_replay_gets_the_same_answer_and_changes_nothing() {
         let fixture = Fixture::new().await;
         let parcel = fixture.parcel(1, &[hits(3, 0)]);
@@ -381,7 +411,7 @@ mod tests {
         let other = DeploymentId::from([8; 32]);
         let parcel = Parcel::seal(&fixture.session, ParcelId([1; 16]), &other, &payload);
         assert_eq!(fixture.send(&parcel).await, Verdict::Malformed);
-        assert_eq!(fixture.admission.malformed(), 1);
+        assert_eq!(fixture.admission.counts().malformed(), 1);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
 mod front;
+mod limits;
 mod sink;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,8 @@ use serde::Deserialize;
 use undertone_wire::endpoint::DeploymentId;
 
 pub use self::front::{FrontConfig, UnixFront};
+pub use self::limits::Limits;
+pub(crate) use self::limits::count;
 use crate::{
     error::{Error, ErrorKind},
     queue::QueueLimits,
@@ -38,6 +41,8 @@ pub struct Config {
     pub page: bool,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
+    /// What bounds everybody who knows the address.
+    pub limits: Limits,
     /// Bounds of the queue.
     pub queue: QueueLimits,
     /// Where points go; the embedded store unless set.
@@ -54,6 +59,8 @@ struct RawConfig {
     front: Option<toml::Spanned<front::RawFront>>,
     page: Option<toml::Spanned<String>>,
     deployment: Option<toml::Spanned<String>>,
+    #[serde(default)]
+    limits: limits::RawLimits,
     #[serde(default)]
     queue: RawQueue,
     #[serde(default, rename = "sink")]
@@ -82,6 +89,7 @@ impl Config {
             front: FrontConfig::Onion,
             page: true,
             deployment: None,
+            limits: Limits::default(),
             queue: QueueLimits::default(),
             sinks: vec![store],
             tor: String::new(),
@@ -145,6 +153,8 @@ impl Config {
                     at("deployment", deployment.span(), error.to_string())
                 })?);
         }
+        config.limits =
+            limits::checked(raw.limits).map_err(|(key, span, what)| at(key, span, what))?;
         if let Some(bytes) = raw.queue.max_bytes {
             config.queue.bytes = bytes.get();
         }

@@ -8,13 +8,17 @@ mod onion;
 mod socket;
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::watch,
+    time::Instant,
 };
 use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
 
@@ -22,24 +26,15 @@ use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
 use self::onion::Onion;
 use self::socket::Socket;
 use crate::{
-    config::{Config, FrontConfig},
+    config::{Config, FrontConfig, Limits},
     error::Error,
+    rate::Used,
 };
 
 /// Tor's keys and cache, inside the data folder.
 #[cfg(feature = "tor")]
 const TOR_FOLDER: &str = "tor";
 
-/// Open streams on one circuit. An agent has one.
-const STREAMS_PER_CIRCUIT: u32 = 4;
-/// Streams answered at once; further ones wait.
-const STREAMS_LIMIT: usize = 1_024;
-/// Circuits held at once. An agent keeps one for as long as it lives.
-const CIRCUITS_LIMIT: usize = 16_384;
-/// A circuit that has brought no verified parcel is given up after this.
-const PROOF_LIMIT: Duration = Duration::from_secs(60);
-/// A circuit without a new stream is given up after this; an agent's streams are at most 9 minutes apart.
-const CIRCUIT_IDLE_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// At the end, what is being answered may take this long.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -58,16 +53,59 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
 }
 
 /// A rendezvous circuit: the nearest thing to a client that an onion service knows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Circuit {
+    began: Instant,
     session: OnceLock<SessionPublicKey>,
+    requests: Mutex<Requests>,
+    ended: AtomicBool,
+}
+
+/// What a circuit has asked for.
+#[derive(Debug, Default)]
+struct Requests {
+    used: Used,
+    /// How many were too many, less how many were not.
+    excess: u64,
+}
+
+impl Default for Circuit {
+    /// One that begins now.
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            session: OnceLock::new(),
+            requests: Mutex::default(),
+            ended: AtomicBool::new(false),
+        }
+    }
 }
 
 impl Circuit {
     /// How long it is kept without a new stream.
-    fn idle_limit(&self) -> Duration {
-        let proven = self.session.get().is_some();
-        if proven { CIRCUIT_IDLE_LIMIT } else { PROOF_LIMIT }
+    fn idle_limit(&self, limits: &Limits) -> Duration {
+        limits.circuit(self.session.get().is_some())
+    }
+
+    /// A request begins; whether the circuit may make it now. One that goes on although it may not is
+    /// to be ended (invariant S2).
+    pub(crate) fn may_ask(&self, limits: &Limits) -> bool {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        let within = requests.used.take(1, &limits.requests_of_circuit(), self.began.elapsed());
+        if within {
+            requests.excess = requests.excess.saturating_sub(1);
+        } else {
+            requests.excess += 1;
+        }
+        if requests.excess >= limits.circuit_ends_after {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        within
+    }
+
+    /// Whether nothing more is to be heard of it.
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Whether this is the circuit's only session so far (invariant P7).
@@ -94,7 +132,9 @@ impl Front {
             FrontConfig::Onion => Ok(Self::Onion(Box::new(open_onion(config)?))),
             #[cfg(not(feature = "tor"))]
             FrontConfig::Onion => Err(without_tor()),
-            FrontConfig::Unix(socket) => Ok(Self::Socket(Socket::bind(socket).await?)),
+            FrontConfig::Unix(socket) => {
+                Ok(Self::Socket(Socket::bind(socket, &config.limits).await?))
+            }
         }
     }
 
@@ -158,7 +198,7 @@ fn without_tor() -> Error {
 
 #[cfg(feature = "tor")]
 fn open_onion(config: &Config) -> Result<Onion, Error> {
-    Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor)
+    Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor, &config.limits)
 }
 
 /// How far the front is on its way to being reachable.

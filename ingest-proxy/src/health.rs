@@ -167,8 +167,8 @@ impl Report {
         counter("parcels_admitted_total", stats.admitted().parcels);
         counter("points_admitted_total", stats.admitted().points);
         counter("parcels_replayed_total", stats.replayed());
-        counter("requests_malformed_total", self.admission.malformed());
-        counter("requests_undecided_total", self.admission.undecided());
+        counter("requests_malformed_total", self.admission.counts().malformed());
+        counter("requests_undecided_total", self.admission.counts().undecided());
         counter("streams_refused_total", self.progress.borrow().streams_refused);
         counter("parcels_dropped_full_total", stats.dropped_full().parcels);
         counter("parcels_dropped_old_total", stats.dropped_old().parcels);
@@ -176,6 +176,11 @@ impl Report {
         let _ = writeln!(out, "# TYPE undertone_points_refused_total counter");
         for (reason, count) in stats.refused() {
             let _ = writeln!(out, "undertone_points_refused_total{{reason=\"{reason}\"}} {count}");
+        }
+        let _ = writeln!(out, "# TYPE undertone_requests_limited_total counter");
+        for (reason, count) in self.admission.counts().excess() {
+            let _ =
+                writeln!(out, "undertone_requests_limited_total{{reason=\"{reason}\"}} {count}");
         }
         let _ = writeln!(
             out,

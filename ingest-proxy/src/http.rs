@@ -1,10 +1,12 @@
 //! HTTP on a stream of the onion service: one route, and one constant answer to everything else
 //! (invariants P8, S1).
 //!
-//! A request costs at most its fixed size in memory and [`REQUEST_LIMIT`] in time. Nothing of it is
-//! logged, and an answer has neither body nor `Date` nor `Server`.
+//! A request costs at most its fixed size in memory, and a time for its head, its body and all of it
+//! (invariant S2); who is slower is cut off. Whoever asks too often is told to come back before anything
+//! else is looked at. Nothing of a request is logged, and an answer has neither body nor `Date` nor
+//! `Server`.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{
@@ -19,47 +21,55 @@ use tokio::time::timeout;
 use undertone_wire::request::{BODY_LENGTH, PATH};
 
 use crate::{
-    admission::{Admission, Verdict},
+    admission::{Admission, Excess, Verdict},
+    config::{Limits, count},
     front::{Answer, Circuit, Connection},
 };
-
-/// A request, from the first byte to the answer. Tor is slow; 3,904 bytes are few.
-const REQUEST_LIMIT: Duration = Duration::from_secs(60);
-/// Its head alone.
-const HEAD_LIMIT: Duration = Duration::from_secs(20);
-/// Header fields; an agent sends two, what is between may add some.
-const HEADERS_LIMIT: usize = 16;
-/// Bytes of a connection's buffer; hyper's minimum.
-const BUFFER_LIMIT: usize = 8_192;
 
 /// Answers requests with what [`Admission`] decides.
 #[derive(Clone)]
 pub(crate) struct Http {
     admission: Arc<Admission>,
+    limits: Arc<Limits>,
 }
 
 impl Http {
-    pub(crate) fn new(admission: Arc<Admission>) -> Self {
-        Self { admission }
+    pub(crate) fn new(admission: Arc<Admission>, limits: Arc<Limits>) -> Self {
+        Self { admission, limits }
     }
 
-    async fn respond(&self, request: Request<Incoming>, circuit: &Circuit) -> StatusCode {
-        if !is_push(&request) {
-            self.admission.count_malformed();
-            return StatusCode::BAD_REQUEST;
+    /// What a request is answered with; an error ends the stream without an answer.
+    async fn respond(
+        &self,
+        request: Request<Incoming>,
+        circuit: &Arc<Circuit>,
+    ) -> io::Result<StatusCode> {
+        let counts = self.admission.counts();
+        if !circuit.may_ask(&self.limits) {
+            counts.count_excess(Excess::Circuit);
+            return Ok(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let body = match Limited::new(request.into_body(), BODY_LENGTH).collect().await {
-            Ok(body) => body.to_bytes(),
+        if !is_push(&request) {
+            counts.count_malformed();
+            return Ok(StatusCode::BAD_REQUEST);
+        }
+        let body = Limited::new(request.into_body(), BODY_LENGTH).collect();
+        let body = match timeout(self.limits.body(), body).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(_)) => {
+                counts.count_malformed();
+                return Ok(StatusCode::BAD_REQUEST);
+            }
             Err(_) => {
-                self.admission.count_malformed();
-                return StatusCode::BAD_REQUEST;
+                counts.count_excess(Excess::Slow);
+                return Err(io::ErrorKind::TimedOut.into());
             }
         };
-        match self.admission.admit(&body, circuit).await {
+        Ok(match self.admission.admit(&body, circuit).await {
             Verdict::Taken => StatusCode::NO_CONTENT,
             Verdict::Malformed => StatusCode::BAD_REQUEST,
             Verdict::Undecided => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        })
     }
 }
 
@@ -67,18 +77,24 @@ impl Answer for Http {
     async fn answer(self, stream: impl Connection, circuit: Arc<Circuit>) {
         let service = service_fn(|request| {
             let (http, circuit) = (&self, &circuit);
-            async move { Ok::<_, Infallible>(answer(http.respond(request, circuit).await)) }
+            async move { http.respond(request, circuit).await.map(answer) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_LIMIT)
-            .max_headers(HEADERS_LIMIT)
-            .max_buf_size(BUFFER_LIMIT)
+            .header_read_timeout(self.limits.head())
+            .max_headers(count(self.limits.head_fields))
+            .max_buf_size(count(self.limits.head_bytes))
             .keep_alive(false)
             .auto_date_header(false)
             .serve_connection(TokioIo::new(stream), service);
         // However a connection ends, there is nobody to tell.
-        let _ = timeout(REQUEST_LIMIT, connection).await;
+        match timeout(self.limits.request(), connection).await {
+            Ok(Err(error)) if error.is_timeout() => {
+                self.admission.counts().count_excess(Excess::Slow);
+            }
+            Err(_) => self.admission.counts().count_excess(Excess::Slow),
+            Ok(_) => {}
+        }
     }
 }
 
@@ -106,3 +122,6 @@ fn is_push(request: &Request<Incoming>) -> bool {
             .get(CONTENT_LENGTH)
             .is_some_and(|length| length == BODY_LENGTH.to_string().as_str())
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,13 +14,14 @@ mod lines;
 mod page;
 mod proxy;
 pub mod queue;
+mod rate;
 mod route;
 mod schemas;
 pub mod sink;
 mod transfer;
 pub mod writer;
 
-pub use config::{Config, FrontConfig, SinkConfig, Target, UnixFront};
+pub use config::{Config, FrontConfig, Limits, SinkConfig, Target, UnixFront};
 pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};

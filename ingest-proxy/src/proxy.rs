@@ -11,7 +11,7 @@ use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, Oni
 
 use crate::{
     admission::Admission,
-    config::{Config, SinkConfig, Target},
+    config::{Config, Limits, SinkConfig, Target},
     error::{Error, ErrorKind},
     front::{self, Front, Progress},
     health::{Health, Report},
@@ -40,6 +40,7 @@ pub struct OpenProxy {
     schemas: CurrentSchemas,
     queue: Queue,
     admission: Arc<Admission>,
+    limits: Arc<Limits>,
     writers: Vec<Writer>,
     health: Option<Health>,
     page: Option<Page>,
@@ -99,7 +100,9 @@ impl OpenProxy {
             );
         }
         let ingest = ingest(front.address().clone(), config.deployment);
-        let admission = Admission::new(ingest.deployment, schemas.clone(), queue.clone());
+        let limits = Arc::new(config.limits);
+        let (deployment, limiting) = (ingest.deployment, Arc::clone(&limits));
+        let admission = Admission::new(deployment, schemas.clone(), queue.clone(), limiting);
         let admission = Arc::new(admission);
         let health = match config.health {
             Some(address) => Some(Health::bind(address).await?),
@@ -116,7 +119,18 @@ impl OpenProxy {
             _ => None,
         };
         let data_dir = folder.clone();
-        Ok(Self { front, ingest, data_dir, schemas, queue, admission, writers, health, page })
+        Ok(Self {
+            front,
+            ingest,
+            data_dir,
+            schemas,
+            queue,
+            admission,
+            limits,
+            writers,
+            health,
+            page,
+        })
     }
 
     /// Where the operator page will be, with the token that lets its reader in; none if it is off.
@@ -155,7 +169,11 @@ impl OpenProxy {
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));
         }
-        let front = tokio::spawn(self.front.serve(Http::new(self.admission), progress, stopped));
+        let front = tokio::spawn(self.front.serve(
+            Http::new(self.admission, self.limits),
+            progress,
+            stopped,
+        ));
         Proxy {
             ingest: self.ingest,
             queue: self.queue,

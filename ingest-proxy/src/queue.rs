@@ -166,12 +166,11 @@ impl Queue {
     /// If the commit failed: nothing is stored, and the same ID may be admitted later. If a point
     /// has no timestamp or can't be written as line protocol.
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, StorageError> {
-        let prepared = Prepared {
-            parcel_id: admission.parcel_id,
-            lines: lines::encode(&admission.points)?,
-            points: admission.points.len() as u64,
-            refused: admission.refused,
-        };
+        // Whoever waits for the disk keeps the lines alone.
+        let Admission { parcel_id, points, refused } = admission;
+        let (lines, count) = (lines::encode(&points)?, points.len() as u64);
+        drop(points);
+        let prepared = Prepared { parcel_id, lines, points: count, refused };
         self.ask(|reply| Command::Admit(prepared, reply)).await
     }
 

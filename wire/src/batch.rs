@@ -99,6 +99,14 @@ impl Payload {
         &self.0
     }
 
+    /// How many bytes its frame says that it decompresses to; none if it doesn't say.
+    ///
+    /// Only a frame that says so is decoded, and no further than that.
+    pub fn decoded_length(&self) -> Option<u64> {
+        let frame = self.0.get(1..)?;
+        zstd::zstd_safe::get_frame_content_size(frame).ok()?
+    }
+
     /// The points, each with its timestamp.
     ///
     /// # Errors

@@ -22,8 +22,9 @@ use tor_proto::stream::IncomingStreamRequest;
 use undertone_storage::make_private_folder;
 use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
 
-use super::{Answer, CIRCUITS_LIMIT, Circuit, GRACE, Progress, STREAMS_LIMIT, STREAMS_PER_CIRCUIT};
+use super::{Answer, Circuit, GRACE, Progress};
 use crate::{
+    config::{Limits, count},
     error::{Error, ErrorKind},
     writer::stopped,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Onion {
     tor: TorClientConfig,
     service: OnionServiceConfig,
     address: OnionAddress,
+    limits: Arc<Limits>,
 }
 
 impl Onion {
@@ -49,7 +51,7 @@ impl Onion {
     ///
     /// # Errors
     /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
-    pub(crate) fn open(folder: &Path, tor: &str) -> Result<Self, Error> {
+    pub(crate) fn open(folder: &Path, tor: &str, limits: &Limits) -> Result<Self, Error> {
         let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
         make_private_folder(folder)
             .map_err(|error| Error::new(ErrorKind::Storage, "open Tor's folder").because(error))?;
@@ -63,7 +65,9 @@ impl Onion {
         let mut service = OnionServiceConfigBuilder::default();
         service
             .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
-            .max_concurrent_streams_per_circuit(STREAMS_PER_CIRCUIT);
+            .max_concurrent_streams_per_circuit(
+                u32::try_from(limits.streams_per_circuit).unwrap_or(u32::MAX),
+            );
         let service = service
             .build()
             .map_err(|error| failed("configure the onion service").because(error))?;
@@ -81,7 +85,7 @@ impl Onion {
                 failed("read the onion address").because(error)
             },
         )?;
-        Ok(Self { tor, service, address })
+        Ok(Self { tor, service, address, limits: Arc::new(limits.clone()) })
     }
 
     /// The address, before and after it is published.
@@ -117,7 +121,8 @@ impl Onion {
         let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
         let mut is_online = false;
         let mut circuits = JoinSet::new();
-        let places = Arc::new(Semaphore::new(STREAMS_LIMIT));
+        let limits = self.limits;
+        let places = Arc::new(Semaphore::new(count(limits.streams)));
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -131,12 +136,13 @@ impl Onion {
                     progress.send_modify(|progress| progress.published = published);
                 }
                 Some(_) = circuits.join_next() => {}
-                request = requests.next(), if circuits.len() < CIRCUITS_LIMIT => {
+                request = requests.next(), if circuits.len() < count(limits.circuits) => {
                     let Some(request) = request else {
                         return Err(failed("serve: the onion service ended"));
                     };
                     let places = Arc::clone(&places);
-                    circuits.spawn(serve_circuit(request, answer.clone(), places, ending.clone()));
+                    let (answer, limits) = (answer.clone(), Arc::clone(&limits));
+                    circuits.spawn(serve_circuit(request, answer, limits, places, ending.clone()));
                 }
             }
         }
@@ -159,6 +165,7 @@ async fn bootstrap_until_it_works(client: &TorClient<undertone_tor::TorRuntime>)
 async fn serve_circuit(
     request: RendRequest,
     answer: impl Answer,
+    limits: Arc<Limits>,
     places: Arc<Semaphore>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -169,11 +176,11 @@ async fn serve_circuit(
         let request = tokio::select! {
             () = stopped(&mut stop) => break,
             Some(_) = streams.join_next() => continue,
-            request = timeout(circuit.idle_limit(), requests.next()) => request,
+            request = timeout(circuit.idle_limit(&limits), requests.next()) => request,
         };
         let Ok(Some(request)) = request else { break };
-        if !wants_our_port(&request) {
-            // A port scan, or something else that no agent does.
+        if !wants_our_port(&request) || circuit.has_ended() {
+            // A port scan, far more than it may ask for, or something else that no agent does.
             let _ = request.shutdown_circuit();
             return;
         }

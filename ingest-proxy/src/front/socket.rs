@@ -29,9 +29,9 @@ use self::{
     circuits::{CircuitName, Circuits},
     header::NoCircuit,
 };
-use super::{Answer, CIRCUITS_LIMIT, Circuit, GRACE, Progress, STREAMS_LIMIT};
+use super::{Answer, Circuit, GRACE, Progress};
 use crate::{
-    config::UnixFront,
+    config::{Limits, UnixFront, count},
     error::{Error, ErrorKind},
     writer::stopped,
 };
@@ -50,6 +50,7 @@ pub(crate) struct Socket {
     listener: UnixListener,
     onion: OnionAddress,
     file: SocketFile,
+    limits: Arc<Limits>,
 }
 
 impl Socket {
@@ -57,7 +58,7 @@ impl Socket {
     ///
     /// # Errors
     /// [`ErrorKind::Socket`] if it can't be made, or something else is in its place.
-    pub(super) async fn bind(config: &UnixFront) -> Result<Self, Error> {
+    pub(super) async fn bind(config: &UnixFront, limits: &Limits) -> Result<Self, Error> {
         let failed = |error: io::Error| {
             let path = config.path.display();
             Error::new(ErrorKind::Socket, format!("listen on the socket {path}")).because(error)
@@ -66,7 +67,8 @@ impl Socket {
         let listener = UnixListener::bind(&config.path).map_err(failed)?;
         let file = SocketFile::of(config.path.clone()).map_err(failed)?;
         fs::set_permissions(&file.path, Permissions::from_mode(config.mode)).map_err(failed)?;
-        Ok(Self { listener, onion: config.onion.clone(), file })
+        let limits = Arc::new(limits.clone());
+        Ok(Self { listener, onion: config.onion.clone(), file, limits })
     }
 
     pub(super) fn address(&self) -> &OnionAddress {
@@ -80,8 +82,9 @@ impl Socket {
         progress: watch::Sender<Progress>,
         mut stop: watch::Receiver<bool>,
     ) {
-        let Self { listener, file, .. } = self;
-        let circuits = Shared(Arc::new(Mutex::new(Circuits::new(CIRCUITS_LIMIT))));
+        let Self { listener, file, limits, .. } = self;
+        let streams_limit = count(limits.streams);
+        let circuits = Shared(Arc::new(Mutex::new(Circuits::new(limits))));
         let progress = Arc::new(progress);
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -91,7 +94,7 @@ impl Socket {
                 () = stopped(&mut stop) => break,
                 Some(_) = streams.join_next() => {}
                 _ = sweep.tick() => circuits.lock().forget_idle(Instant::now()),
-                accepted = listener.accept(), if streams.len() < STREAMS_LIMIT => {
+                accepted = listener.accept(), if streams.len() < streams_limit => {
                     let Ok((stream, _)) = accepted else {
                         // No file descriptor is left: it won't be better at once.
                         tokio::time::sleep(ACCEPT_PAUSE).await;

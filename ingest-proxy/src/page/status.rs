@@ -28,12 +28,12 @@ impl Status {
             (
                 "no parcel for this deployment, since the start".to_owned(),
                 "requests",
-                report.admission.malformed(),
+                report.admission.counts().malformed(),
             ),
             (
                 "could not be stored, since the start".to_owned(),
                 "requests",
-                report.admission.undecided(),
+                report.admission.counts().undecided(),
             ),
             ("came again".to_owned(), "parcels", stats.replayed()),
             ("dropped: the queue was full".to_owned(), "parcels", stats.dropped_full().parcels),
@@ -44,6 +44,10 @@ impl Status {
             ),
             ("refused by a sink".to_owned(), "points", stats.quarantined()),
         ]);
+        let excess = report.admission.counts().excess();
+        not_admitted.extend(excess.map(|(reason, count)| {
+            (format!("{}, since the start", too_much(reason)), "requests", count)
+        }));
         not_admitted.retain(|(_, _, count)| *count > 0);
         Self {
             bootstrap_percent: progress.bootstrap_percent,
@@ -58,6 +62,15 @@ impl Status {
     }
 }
 
+/// A reason of `undertone_requests_limited_total` in words.
+fn too_much(reason: &str) -> &str {
+    match reason {
+        "circuit" => "too many of one circuit",
+        "slow" => "sent too slowly",
+        other => other,
+    }
+}
+
 /// A reason of `undertone_points_refused_total` in words.
 fn explained(reason: &str) -> &str {
     match reason {
@@ -67,6 +80,8 @@ fn explained(reason: &str) -> &str {
         "fields" => "fields of another kind of instrument",
         "bucket" => "value not one of the buckets",
         "time" => "older than 48 hours",
+        "batch_bytes" => "batches that are larger than they may be",
+        "batch_points" => "more points in a batch than it may have",
         "second_session_on_circuit" => "a second session on a circuit",
         other => other,
     }

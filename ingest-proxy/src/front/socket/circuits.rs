@@ -9,7 +9,10 @@ use std::{collections::HashMap, num::NonZeroU32, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::front::{Circuit, STREAMS_PER_CIRCUIT};
+use crate::{
+    config::{Limits, count},
+    front::Circuit,
+};
 
 /// What a circuit is told from others by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +27,7 @@ pub(super) struct CircuitName {
 #[derive(Debug)]
 pub(super) struct Circuits {
     held: HashMap<CircuitName, Held>,
-    limit: usize,
+    limits: Arc<Limits>,
 }
 
 #[derive(Debug)]
@@ -36,17 +39,18 @@ struct Held {
 }
 
 impl Circuits {
-    /// Remembers at most `limit` circuits; beyond it, the one that is idle for longest is forgotten.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { held: HashMap::new(), limit }
+    /// Remembers as many circuits as the limits say; beyond it, the one that is idle for longest is
+    /// forgotten.
+    pub(super) fn new(limits: Arc<Limits>) -> Self {
+        Self { held: HashMap::new(), limits }
     }
 
-    /// A stream begins; none if its circuit has as many as it may have.
+    /// A stream begins; none if its circuit has as many as it may have, or asked for far too much.
     pub(super) fn open(&mut self, name: CircuitName, now: Instant) -> Option<Arc<Circuit>> {
-        if self.held.get(&name).is_some_and(|held| held.is_over(now)) {
+        if self.held.get(&name).is_some_and(|held| held.is_over(now, &self.limits)) {
             self.held.remove(&name);
         }
-        if !self.held.contains_key(&name) && self.held.len() >= self.limit {
+        if !self.held.contains_key(&name) && self.held.len() >= count(self.limits.circuits) {
             self.make_room()?;
         }
         let held = self.held.entry(name).or_insert_with(|| Held {
@@ -54,7 +58,8 @@ impl Circuits {
             streams: 0,
             used: now,
         });
-        if held.streams >= STREAMS_PER_CIRCUIT {
+        let streams = self.limits.streams_per_circuit;
+        if u64::from(held.streams) >= streams || held.circuit.has_ended() {
             return None;
         }
         held.streams += 1;
@@ -74,7 +79,7 @@ impl Circuits {
 
     /// Forgets the circuits that have been idle for too long.
     pub(super) fn forget_idle(&mut self, now: Instant) {
-        self.held.retain(|_, held| !held.is_over(now));
+        self.held.retain(|_, held| !held.is_over(now, &self.limits));
     }
 
     /// None if none is idle.
@@ -86,8 +91,8 @@ impl Circuits {
 }
 
 impl Held {
-    fn is_over(&self, now: Instant) -> bool {
-        self.streams == 0 && now.duration_since(self.used) >= self.circuit.idle_limit()
+    fn is_over(&self, now: Instant, limits: &Limits) -> bool {
+        self.streams == 0 && now.duration_since(self.used) >= self.circuit.idle_limit(limits)
     }
 }
 
@@ -98,9 +103,15 @@ mod tests {
     use undertone_wire::session::{SessionKey, SessionPublicKey};
 
     use super::*;
-    use crate::front::{CIRCUIT_IDLE_LIMIT, PROOF_LIMIT};
 
+    const STREAMS_PER_CIRCUIT: u64 = 4;
+    const PROOF_LIMIT: Duration = Duration::from_secs(60);
+    const CIRCUIT_IDLE_LIMIT: Duration = Duration::from_secs(900);
     const MOMENT: Duration = Duration::from_millis(1);
+
+    fn of(circuits: u64) -> Circuits {
+        Circuits::new(Arc::new(Limits { circuits, ..Limits::default() }))
+    }
 
     fn name(process: impl Into<Option<i32>>, number: u32) -> CircuitName {
         CircuitName { process: process.into(), number: NonZeroU32::new(number).unwrap() }
@@ -112,7 +123,7 @@ mod tests {
 
     #[test]
     fn p7_a_number_is_one_circuit_until_it_was_idle_for_long() {
-        let mut circuits = Circuits::new(10);
+        let mut circuits = of(10);
         let begin = Instant::now();
         let first = circuits.open(name(7, 1), begin).unwrap();
         assert!(first.belongs_to(session(1)));
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn p7_another_number_or_another_tor_is_another_circuit() {
-        let mut circuits = Circuits::new(10);
+        let mut circuits = of(10);
         let now = Instant::now();
         for (key, name) in
             [name(7, 1), name(7, 2), name(8, 1), name(None, 1)].into_iter().enumerate()
@@ -152,7 +163,7 @@ mod tests {
 
     #[test]
     fn s2_an_unproven_circuit_is_forgotten_sooner() {
-        let mut circuits = Circuits::new(10);
+        let mut circuits = of(10);
         let begin = Instant::now();
         let _ = circuits.open(name(7, 1), begin);
         circuits.close(name(7, 1), begin);
@@ -163,8 +174,30 @@ mod tests {
     }
 
     #[test]
+    fn s2_a_circuit_that_goes_on_asking_too_much_is_ended_until_it_is_forgotten() {
+        let limits = Limits {
+            requests_per_circuit_per_minute: 60,
+            requests_per_circuit_burst: 2,
+            circuit_ends_after: 3,
+            ..Limits::default()
+        };
+        let mut circuits = Circuits::new(Arc::new(limits.clone()));
+        let begin = Instant::now();
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            let circuit = circuits.open(name(7, 1), begin).expect("it may still ask");
+            asked.push(circuit.may_ask(&limits));
+            circuits.close(name(7, 1), begin);
+        }
+        assert_eq!(asked, [true, true, false, false, false]);
+        assert!(circuits.open(name(7, 1), begin).is_none());
+        assert!(circuits.open(name(7, 2), begin).is_some(), "others are not concerned");
+        assert!(circuits.open(name(7, 1), begin + PROOF_LIMIT).is_some());
+    }
+
+    #[test]
     fn s2_streams_a_circuit_and_circuits_are_bounded() {
-        let mut circuits = Circuits::new(2);
+        let mut circuits = of(2);
         let now = Instant::now();
         let open = |circuits: &mut Circuits, number, later: u32| {
             circuits.open(name(7, number), now + MOMENT * later).is_some()

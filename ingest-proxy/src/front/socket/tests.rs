@@ -7,7 +7,9 @@ use tokio::{
 use undertone_wire::session::SessionKey;
 
 use super::*;
-use crate::front::{Connection, STREAMS_PER_CIRCUIT};
+use crate::front::Connection;
+
+const STREAMS_PER_CIRCUIT: u32 = 4;
 
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 
@@ -41,7 +43,7 @@ impl Fixture {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ingest.sock");
-        let socket = Socket::bind(&config(&path, 0o660)).await.unwrap();
+        let socket = Socket::bind(&config(&path, 0o660), &Limits::default()).await.unwrap();
         let (count, answered) = watch::channel(0);
         let (told, progress) = watch::channel(Progress::default());
         let (stop, stopped) = watch::channel(false);
@@ -194,27 +196,39 @@ async fn a_socket_is_replaced_only_if_nobody_answers() {
     let path = folder.path().join("ingest.sock");
     let kind = |result: Result<Socket, Error>| result.map(|_| ()).map_err(|error| error.kind());
 
-    let first = Socket::bind(&config(&path, 0o600)).await.unwrap();
+    let first = Socket::bind(&config(&path, 0o600), &Limits::default()).await.unwrap();
     let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(), 0o600);
-    assert_eq!(kind(Socket::bind(&config(&path, 0o660)).await), Err(ErrorKind::Socket));
+    assert_eq!(
+        kind(Socket::bind(&config(&path, 0o660), &Limits::default()).await),
+        Err(ErrorKind::Socket)
+    );
     assert!(path.exists(), "it is the first one's");
     drop(first);
     assert!(!path.exists());
 
     // As a proxy leaves it that is killed.
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-    let second = Socket::bind(&config(&path, 0o660)).await.unwrap();
+    let second = Socket::bind(&config(&path, 0o660), &Limits::default()).await.unwrap();
     assert_eq!(mode(), 0o660);
     // What somebody else has put there is not removed.
     fs::remove_file(&path).unwrap();
     fs::write(&path, "precious").unwrap();
     drop(second);
-    assert_eq!(kind(Socket::bind(&config(&path, 0o660)).await), Err(ErrorKind::Socket));
+    assert_eq!(
+        kind(Socket::bind(&config(&path, 0o660), &Limits::default()).await),
+        Err(ErrorKind::Socket)
+    );
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 
     let nowhere = folder.path().join("nowhere/ingest.sock");
-    assert_eq!(kind(Socket::bind(&config(&nowhere, 0o660)).await), Err(ErrorKind::Socket));
+    assert_eq!(
+        kind(Socket::bind(&config(&nowhere, 0o660), &Limits::default()).await),
+        Err(ErrorKind::Socket)
+    );
     let long = folder.path().join("x".repeat(200));
-    assert_eq!(kind(Socket::bind(&config(&long, 0o660)).await), Err(ErrorKind::Socket));
+    assert_eq!(
+        kind(Socket::bind(&config(&long, 0o660), &Limits::default()).await),
+        Err(ErrorKind::Socket)
+    );
 }
