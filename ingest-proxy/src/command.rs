@@ -1,5 +1,6 @@
 //! The command line.
 
+mod key;
 mod store;
 
 use std::{
@@ -57,6 +58,9 @@ enum Action {
     Run,
     /// Print what agents are given to report here; makes the identity if there is none
     Address,
+    /// The key behind the address: take one over, back it up
+    #[command(subcommand)]
+    Key(key::KeyAction),
     /// Ask the proxy that runs how it is doing; exit code 1 unless all is well
     Health,
     /// Which measurements are admitted
@@ -117,6 +121,7 @@ impl Command {
                 println!("{}", Proxy::identity(&config)?);
                 Ok(())
             }
+            Action::Key(action) => key::run(&config, action),
             Action::Health => health(config),
             Action::Schema(SchemaAction::Add { file }) => {
                 let (schema, place) = Schemas::add(&config.data_dir, &file)?;

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Storage,
     /// Tor, the keystore, or the onion service.
     Tor,
+    /// A key that is to be the onion service's identity, or that is in the way of one.
+    Identity,
     /// The unix socket that a tor in front connects to.
     Socket,
     /// The local port of `/health`, `/metrics` and the operator page.

@@ -3,6 +3,8 @@
 //! Here is what both fronts share. `onion` is an onion service of arti, in this process; `socket` is
 //! a unix socket behind a tor that runs already. What a stream says is not their concern.
 
+#[cfg(not(feature = "tor"))]
+mod keyless;
 #[cfg(feature = "tor")]
 mod onion;
 mod socket;
@@ -22,12 +24,16 @@ use tokio::{
 };
 use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
 
+#[cfg(not(feature = "tor"))]
+pub(crate) use self::keyless::Keystore;
+#[cfg(feature = "tor")]
+pub(crate) use self::onion::Keystore;
 #[cfg(feature = "tor")]
 use self::onion::Onion;
 use self::socket::Socket;
 use crate::{
     config::{Config, FrontConfig, Limits},
-    error::Error,
+    error::{Error, ErrorKind},
     rate::Used,
 };
 
@@ -193,7 +199,24 @@ pub(crate) fn address(config: &Config) -> Result<OnionAddress, Error> {
 #[cfg(not(feature = "tor"))]
 fn without_tor() -> Error {
     let what = "this program was built without Tor: `[front] type = \"unix\"` puts it behind one";
-    Error::new(crate::error::ErrorKind::Configuration, what)
+    Error::new(ErrorKind::Configuration, what)
+}
+
+/// Where the identity of a front of this configuration is kept.
+///
+/// # Errors
+/// [`ErrorKind::Identity`] if that is a tor in front; [`ErrorKind::Tor`] if the keystore can't be used.
+pub(crate) fn keystore(config: &Config) -> Result<Keystore, Error> {
+    match &config.front {
+        #[cfg(feature = "tor")]
+        FrontConfig::Onion => Keystore::open(&config.data_dir.join(TOR_FOLDER), &config.tor),
+        #[cfg(not(feature = "tor"))]
+        FrontConfig::Onion => Err(without_tor()),
+        FrontConfig::Unix(_) => {
+            let what = "the key is that of the tor in front, in its `HiddenServiceDir`";
+            Err(Error::new(ErrorKind::Identity, what))
+        }
+    }
 }
 
 #[cfg(feature = "tor")]

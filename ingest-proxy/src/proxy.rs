@@ -16,6 +16,7 @@ use crate::{
     front::{self, Front, Progress},
     health::{Health, Report},
     http::Http,
+    lock::FolderLock,
     page::Page,
     queue::Queue,
     route::Route,
@@ -44,6 +45,7 @@ pub struct OpenProxy {
     writers: Vec<Writer>,
     health: Option<Health>,
     page: Option<Page>,
+    lock: FolderLock,
 }
 
 /// A proxy that runs.
@@ -55,6 +57,7 @@ pub struct Proxy {
     stop_writers: watch::Sender<bool>,
     front: JoinHandle<Result<(), Error>>,
     writers: JoinSet<()>,
+    _lock: FolderLock,
 }
 
 impl OpenProxy {
@@ -65,6 +68,7 @@ impl OpenProxy {
     /// With the kind of what can't be opened.
     pub async fn open(config: Config) -> Result<Self, Error> {
         let folder = &config.data_dir;
+        let lock = FolderLock::take(folder)?;
         let schemas = CurrentSchemas::from(Schemas::load(folder)?);
         let now = schemas.now();
         let queue_limit_bytes = config.queue.bytes;
@@ -130,6 +134,7 @@ impl OpenProxy {
             writers,
             health,
             page,
+            lock,
         })
     }
 
@@ -182,6 +187,7 @@ impl OpenProxy {
             stop_writers,
             front,
             writers,
+            _lock: self.lock,
         }
     }
 }

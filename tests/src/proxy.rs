@@ -60,6 +60,23 @@ impl Proxy {
         &self.ingest
     }
 
+    /// Takes another configuration from the next start on, on the Tor network of this arti configuration.
+    pub fn configure(&mut self, configuration: &str, tor: &str) -> Result<()> {
+        fs::write(self.configuration(), configuration.to_owned() + &as_tor_table(tor))?;
+        Ok(())
+    }
+
+    /// Asks again what agents are given to report here.
+    pub fn learn_address(&mut self) -> Result<()> {
+        self.ingest = self.output(&["address"])?.trim().to_owned();
+        Ok(())
+    }
+
+    /// A command that one may run with an environment of one's own.
+    pub fn command_with(&self, arguments: &[&str]) -> Result<Command> {
+        self.command("proxy.toml", arguments)
+    }
+
     /// The file with its configuration.
     pub fn configuration(&self) -> PathBuf {
         self.folder.join("proxy.toml")

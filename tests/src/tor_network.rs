@@ -10,6 +10,7 @@ mod node;
 mod torrc;
 
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,6 +21,7 @@ pub use consensus::Consensus;
 pub use node::{Node, Role};
 
 use crate::folder::Folder;
+use crate::process::Process;
 use crate::wait;
 
 const AUTHORITIES: usize = 3;
@@ -231,6 +233,21 @@ impl TorNetwork {
     fn authority_lines(&self) -> &[String] {
         &self.authority_lines
     }
+}
+
+/// What C tor makes of a HiddenServiceDir, be it empty or with a key in it: its `hostname`. Without network.
+pub fn hostname(service: &Path) -> Result<String> {
+    let folder = Folder::new("hostname")?;
+    let torrc = folder.join("torrc");
+    let text = torrc::hidden(&folder.join("data"), service);
+    std::fs::write(&torrc, text)?;
+    let mut process = Process::spawn("tor", folder.path(), keys::tor(&torrc)?)?;
+    let file = service.join("hostname");
+    let named = process.wait_for("a hostname", BOOTSTRAP, |_| {
+        let text = std::fs::read_to_string(&file).ok()?;
+        text.ends_with(".onion\n").then(|| text.trim().to_owned())
+    });
+    named.map_err(|error| process.explain(error))
 }
 
 /// From how many percent on a node does its work. The only exit may find no circuit that it wants to build itself, which

@@ -12,6 +12,7 @@ pub const DEFAULT_PORT: u16 = 80;
 /// Characters of a version 3 address before `.onion`.
 const LABEL_LENGTH: usize = 56;
 const SUFFIX: &str = ".onion";
+const VERSION: u8 = 3;
 
 /// A version 3 onion address, checksum verified (rend-spec-v3, section 6).
 ///
@@ -86,6 +87,24 @@ impl OnionAddress {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The address of the service whose identity has this public key (Ed25519, compressed).
+    pub fn of_key(public_key: &[u8; 32]) -> Self {
+        let mut bytes = public_key.to_vec();
+        bytes.extend(checksum(public_key, VERSION));
+        bytes.push(VERSION);
+        Self(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase() + SUFFIX)
+    }
+}
+
+/// The first two bytes of a digest, as the address holds them.
+fn checksum(public_key: &[u8], version: u8) -> [u8; 2] {
+    let digest = Sha3_256::new()
+        .chain_update(b".onion checksum")
+        .chain_update(public_key)
+        .chain_update([version])
+        .finalize();
+    [digest[0], digest[1]]
 }
 
 impl FromStr for OnionAddress {
@@ -103,15 +122,11 @@ impl FromStr for OnionAddress {
         let bytes = BASE32_NOPAD
             .decode(label.to_ascii_uppercase().as_bytes())
             .map_err(|_| EndpointError::Checksum)?;
-        let (public_key, checksum, version) = (&bytes[..32], &bytes[32..34], bytes[34]);
-        if version != 3 {
+        let (public_key, written, version) = (&bytes[..32], &bytes[32..34], bytes[34]);
+        if version != VERSION {
             return Err(EndpointError::Version(version));
         }
-        let expected = Sha3_256::new()
-            .chain_update(b".onion checksum")
-            .chain_update(public_key)
-            .chain_update([version]);
-        if expected.finalize()[..2] != *checksum {
+        if checksum(public_key, version) != *written {
             return Err(EndpointError::Checksum);
         }
         Ok(Self(address))
@@ -248,6 +263,16 @@ mod tests {
         for address in [TORPROJECT, OTHER] {
             assert_eq!(address.parse::<OnionAddress>().unwrap().as_str(), address);
             assert_eq!(address.to_uppercase().parse::<OnionAddress>().unwrap().as_str(), address);
+        }
+    }
+
+    #[test]
+    fn an_address_is_made_of_its_key() {
+        for address in [TORPROJECT, OTHER] {
+            let label = address.strip_suffix(SUFFIX).unwrap().to_ascii_uppercase();
+            let bytes = BASE32_NOPAD.decode(label.as_bytes()).unwrap();
+            let key = bytes[..32].try_into().unwrap();
+            assert_eq!(OnionAddress::of_key(&key).as_str(), address);
         }
     }
 

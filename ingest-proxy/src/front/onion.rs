@@ -1,8 +1,10 @@
 //! An onion service of arti: publishes the address and turns rendezvous circuits into byte streams.
 //!
 //! The identity key lives in arti's keystore (invariant S5): it is made at the first opening, stays
-//! there over restarts and is never read by us. The only module of the proxy that names arti's
-//! types.
+//! there over restarts, and only `identity` reads it, for a backup. The only module of the proxy that names
+//! arti's types, with those below it.
+
+mod identity;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,6 +24,7 @@ use tor_proto::stream::IncomingStreamRequest;
 use undertone_storage::make_private_folder;
 use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
 
+pub(crate) use self::identity::Keystore;
 use super::{Answer, Circuit, GRACE, Progress};
 use crate::{
     config::{Limits, count},

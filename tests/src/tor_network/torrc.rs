@@ -38,6 +38,16 @@ pub(super) fn client(data: &Path, port: u16, authorities: &[String], extra: &[&s
     text
 }
 
+/// An onion service without a network, hence one that nobody reaches.
+pub(super) fn hidden(data: &Path, service: &Path) -> String {
+    format!(
+        "DataDirectory {}\nHiddenServiceDir {}\nHiddenServicePort 80\nDisableNetwork 1\nSocksPort 0\n\
+         Log notice stdout\nRunAsDaemon 0\n",
+        data.display(),
+        service.display()
+    )
+}
+
 /// Enough to make the keys of a node and to print their fingerprints.
 pub(super) fn minimal(node: &Node) -> String {
     let dummy = format!(

@@ -13,6 +13,7 @@ mod early_agent;
 mod fixtures;
 mod host;
 mod https;
+mod identity;
 mod instruments;
 mod ledger;
 mod link;
