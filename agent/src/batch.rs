@@ -161,6 +161,7 @@ mod tests {
                 tags: undertone_wire::Tags::default(),
             },
             reading: Reading::counter(interval, 1),
+            beyond: false,
         });
         batch.add(samples.filter_map(|sample| gate.pass(sample)).collect());
     }

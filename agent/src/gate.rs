@@ -3,12 +3,12 @@
 //! What it takes is a [`Sample`], what it returns a [`Declared`]. Only this module can make one, and
 //! only those can be put into a batch: nothing else can be sealed (invariant P2).
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use undertone_wire::{
     FieldValue, Point,
     reading::Reading,
-    schema::{Precision, Refusal, Schema},
+    schema::{Pace, Precision, Refusal, Schema, longest_span},
 };
 
 use crate::snapshot::{Sample, Series};
@@ -23,6 +23,9 @@ pub(crate) struct Declared {
     series: Series,
     reading: Reading,
     precision: Precision,
+    pace: Pace,
+    /// The longest that it may speak for.
+    span: Duration,
 }
 
 /// A point from elsewhere that an open schema takes.
@@ -46,11 +49,20 @@ impl Gate {
         self.schema = schema;
     }
 
+    /// What is declared.
+    pub(crate) fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
     /// The sample as it may leave; `None` if it may not.
     pub(crate) fn pass(&mut self, sample: Sample) -> Option<Declared> {
         match self.check(&sample) {
-            Ok((reading, precision)) => {
-                Some(Declared { series: sample.series, reading, precision })
+            Ok((reading, precision, pace)) => {
+                if sample.beyond {
+                    self.count(sample.series.measurement.to_string(), Refusal::Pace);
+                }
+                let span = longest_span(self.schema.interval());
+                Some(Declared { series: sample.series, reading, precision, pace, span })
             }
             Err(refusal) => {
                 self.count(sample.series.measurement.into(), refusal);
@@ -77,7 +89,7 @@ impl Gate {
         &self.refused
     }
 
-    fn check(&self, sample: &Sample) -> Result<(Reading, Precision), Refusal> {
+    fn check(&self, sample: &Sample) -> Result<(Reading, Precision, Pace), Refusal> {
         let Series { measurement, tags } = &sample.series;
         let declaration = self.schema.declared(measurement, tags)?;
         if sample.reading.kind() != declaration.kind {
@@ -85,7 +97,10 @@ impl Gate {
         }
         match sample.reading {
             Reading::GaugeFloat(value) if !value.is_finite() => Err(Refusal::Fields),
-            ref reading => Ok((declaration.coarsen(reading), declaration.precision())),
+            ref reading => {
+                let coarse = declaration.coarsen(reading);
+                Ok((coarse, declaration.precision(), declaration.pace()))
+            }
         }
     }
 
@@ -117,12 +132,13 @@ impl Declared {
         self.reading.absorb(&later.reading);
     }
 
-    /// The point that stands in a parcel, measured `intervals` before sealing; rounded (invariant P11).
+    /// The point that stands in a parcel, measured `intervals` before sealing; rounded (invariant P11). It
+    /// says no more than can happen in the longest time that a point speaks for.
     pub(crate) fn point(&self, intervals: u32) -> Point {
         Point {
             measurement: self.series.measurement.clone(),
             tags: self.series.tags.clone(),
-            fields: self.precision.round(&self.reading).fields(),
+            fields: self.precision.round(&self.pace.bound(&self.reading, self.span)).fields(),
             timestamp: Some(intervals.into()),
         }
     }
@@ -153,7 +169,7 @@ mod tests {
 
     fn sample(measurement: &str, tags: &[(&str, &str)], reading: Reading) -> Sample {
         let tags = tags.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
-        Sample { series: Series { measurement: measurement.into(), tags }, reading }
+        Sample { series: Series { measurement: measurement.into(), tags }, reading, beyond: false }
     }
 
     #[test]

@@ -181,8 +181,8 @@ impl<'a> Life<'a> {
     }
 
     fn snapshot(&mut self) {
-        let samples = self.snapshots.take();
         let gate = &mut self.worker.gate;
+        let samples = self.snapshots.take(gate.schema());
         self.batch.add(samples.into_iter().filter_map(|sample| gate.pass(sample)).collect());
         self.publish(0);
     }

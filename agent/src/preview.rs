@@ -132,7 +132,7 @@ mod tests {
 
     fn sample(measurement: &str, count: i64) -> Sample {
         let series = Series { measurement: measurement.into(), tags: Tags::default() };
-        Sample { series, reading: Reading::counter(count, 1) }
+        Sample { series, reading: Reading::counter(count, 1), beyond: false }
     }
 
     const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);

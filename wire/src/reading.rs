@@ -120,6 +120,36 @@ impl Reading {
         }
     }
 
+    /// How many events it says that its interval had; none for a gauge.
+    pub fn delta(&self) -> Option<i64> {
+        match self {
+            Self::Counter { delta, .. } => Some(*delta),
+            Self::Meter(rates) | Self::Timer { rates, .. } => Some(rates.delta),
+            Self::Histogram { distribution, .. } => Some(observations(distribution)),
+            Self::GaugeInteger(_) | Self::GaugeFloat(_) => None,
+        }
+    }
+
+    /// How many events it says that its session had; none for a gauge.
+    pub fn count(&self) -> Option<i64> {
+        match self {
+            Self::Counter { count, .. } | Self::Histogram { count, .. } => Some(*count),
+            Self::Meter(rates) | Self::Timer { rates, .. } => Some(rates.count),
+            Self::GaugeInteger(_) | Self::GaugeFloat(_) => None,
+        }
+    }
+
+    /// The same with another number of events of the session.
+    #[must_use]
+    pub fn with_count(mut self, total: i64) -> Self {
+        match &mut self {
+            Self::Counter { count, .. } | Self::Histogram { count, .. } => *count = total,
+            Self::Meter(rates) | Self::Timer { rates, .. } => rates.count = total,
+            Self::GaugeInteger(_) | Self::GaugeFloat(_) => {}
+        }
+        self
+    }
+
     /// The fields that stand in a parcel.
     pub fn fields(&self) -> Fields {
         let mut fields = Fields::new();

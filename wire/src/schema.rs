@@ -9,6 +9,7 @@ mod difference;
 pub(crate) mod digits;
 mod measurement;
 mod names;
+mod pace;
 mod page;
 mod text;
 mod version;
@@ -21,6 +22,7 @@ use crate::{FieldValue, Point, Tags, reading::Reading};
 pub use difference::{Change, Direction};
 pub use digits::Digits;
 pub use measurement::{COARSE_BUCKETS, Measurement, Precision};
+pub use pace::{FASTEST, LONGEST_SPAN, Pace, longest_span};
 pub use text::SchemaError;
 
 /// The interval of a schema that names none: one minute.
@@ -82,6 +84,9 @@ pub enum Refusal {
     /// A number has more significant digits than are allowed.
     #[error("number not rounded")]
     Digits,
+    /// More was counted than can happen in the time.
+    #[error("more than can happen in the time")]
+    Pace,
     /// A point from elsewhere has no time, or one outside what is taken.
     #[error("no time, or one too far from now")]
     Time,

@@ -47,6 +47,8 @@ pub struct InstrumentDeclaration {
     pub digits: Digits,
     /// The least and the greatest value, if values outside are to leave as these.
     pub range: Option<[f64; 2]>,
+    /// The most that can happen in a second, for what counts; more doesn't leave.
+    pub max_per_second: Option<u64>,
     /// Whether it may be so fine that a machine could be recognized by it; users are shown this word.
     pub linkable: bool,
 }
@@ -89,6 +91,7 @@ impl InstrumentDeclaration {
             buckets: &[],
             digits: COARSE,
             range: None,
+            max_per_second: None,
             linkable: false,
         }
     }
@@ -115,6 +118,12 @@ impl InstrumentDeclaration {
     #[must_use]
     pub const fn with_range(self, least: f64, greatest: f64) -> Self {
         Self { range: Some([least, greatest]), ..self }
+    }
+
+    /// With this bound on what can happen in a second.
+    #[must_use]
+    pub const fn with_max_per_second(self, most: u64) -> Self {
+        Self { max_per_second: Some(most), ..self }
     }
 
     /// As one that a machine could be recognized by.
@@ -160,6 +169,16 @@ impl InstrumentDeclaration {
                 "`buckets` say already what leaves: leave out `range`"
             );
             assert!(least < greatest, "`range` is [least, greatest]");
+        }
+        if let Some(most) = self.max_per_second {
+            assert!(
+                !matches!(self.kind, Kind::GaugeInteger | Kind::GaugeFloat),
+                "a gauge counts nothing: `max_per_second` is for the others"
+            );
+            assert!(
+                most > 0 && most <= 1_000_000_000_000,
+                "`max_per_second` is from 1 to 1_000_000_000_000"
+            );
         }
         assert!(
             self.linkable || !self.is_fine(),

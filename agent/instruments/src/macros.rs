@@ -73,6 +73,8 @@ macro_rules! label {
 /// - `digits: 1` to which numbers are rounded, 2 if nothing is said, or `digits: all`;
 /// - `range: [0, 100]` for the values of a gauge, histogram or timer (there in nanoseconds): what lies outside leaves
 ///   as the nearer of these;
+/// - `max_per_second: 1_000`, the most that can happen in a second, for all but gauges: what is more doesn't leave, and
+///   the ingest side takes it for false;
 /// - `unit: "bytes"`, for users to read;
 /// - `linkable`, where numbers are so fine that a machine could be recognized by them, which users are told: for more
 ///   than 2 digits, or a gauge with more than 8 buckets or without any. There it must stand, and nowhere else.
@@ -257,6 +259,9 @@ macro_rules! __instrument_option {
         const RANGE: [f64; 2] = [$least as f64, $greatest as f64];
         $declaration.with_range(RANGE[0], RANGE[1])
     }};
+    ($declaration:ident, max_per_second, $most:expr) => {
+        $declaration.with_max_per_second($most)
+    };
     ($declaration:ident, linkable) => {
         $declaration.linkable()
     };
@@ -265,7 +270,7 @@ macro_rules! __instrument_option {
             "`",
             ::core::stringify!($option),
             "` isn't an option of instruments; there are `buckets: [0, 1, 10]`, `digits: 1`, `range: [0, 100]`, \
-             `unit: \"bytes\"` and `linkable`"
+             `max_per_second: 1_000`, `unit: \"bytes\"` and `linkable`"
         ))
     };
 }

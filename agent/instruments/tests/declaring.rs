@@ -34,7 +34,7 @@ reexporting::instruments! {
         /// Load, from −1 to 1.
         load: Gauge<f64> { buckets: [-1, -0.5, 0, 0.5,], unit: "ratio" },
         /// Requests.
-        requests: Meter,
+        requests: Meter { max_per_second: 1_000 },
         /// Sizes of files.
         sizes: Histogram { unit: "bytes", range: [0, 1_000_000], digits: 1 },
         /// Time to answer, by outcome.
@@ -59,6 +59,7 @@ fn the_declaration_says_what_the_source_says() {
         buckets: &[],
         digits: Digits::Rounded(2),
         range: None,
+        max_per_second: None,
         linkable: false,
     };
     let outcome = LabelDeclaration { key: "outcome", values: &["ok", "failed"] };
@@ -83,6 +84,7 @@ fn the_declaration_says_what_the_source_says() {
             name: "requests",
             kind: Kind::Meter,
             description: "Requests.",
+            max_per_second: Some(1_000),
             ..none
         },
         InstrumentDeclaration {

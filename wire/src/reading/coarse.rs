@@ -68,7 +68,40 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// With at most so many events in the interval, either way, and rates of at most so many a second.
+    /// A distribution keeps its shape.
+    #[must_use]
+    pub(crate) fn bounded(&self, events: i64, per_second: f64) -> Self {
+        let least = events.saturating_neg();
+        match self {
+            Self::Counter { count, delta } => {
+                Self::Counter { count: *count, delta: (*delta).clamp(least, events) }
+            }
+            Self::Meter(rates) => {
+                let delta = rates.delta.clamp(least, events);
+                Self::Meter(Rates { delta, ..rates.bounded(per_second) })
+            }
+            Self::Histogram { count, distribution } => {
+                Self::Histogram { count: *count, distribution: fewer(distribution, events) }
+            }
+            Self::Timer { rates, distribution } => {
+                let distribution = fewer(distribution, events);
+                let delta = i64::try_from(distribution.count).unwrap_or(i64::MAX);
+                Self::Timer { rates: Rates { delta, ..rates.bounded(per_second) }, distribution }
+            }
+            Self::GaugeInteger(_) | Self::GaugeFloat(_) => self.clone(),
+        }
+    }
+}
+
 impl Rates {
+    fn bounded(&self, per_second: f64) -> Self {
+        let bounded = |rate: f64| rate.clamp(-per_second, per_second);
+        let [m1, m5, m15, mean] = [self.m1, self.m5, self.m15, self.mean].map(bounded);
+        Self { m1, m5, m15, mean, ..*self }
+    }
+
     fn rounded(&self, digits: Digits, delta: i64) -> Self {
         let nearest = |value| digits::integer(value, digits, Towards::Nearest);
         Self {
@@ -105,6 +138,35 @@ fn within(distribution: &Distribution, [least, greatest]: [i64; 2]) -> Distribut
     let sum: f64 = result.buckets.iter().map(|(index, n)| middle(*index) * *n as f64).sum();
     let (low, high) = possible_sums(&result);
     result.sum = (sum as i64).clamp(low, high);
+    result
+}
+
+/// At most so many values, of each bucket as large a share as before, rounded down.
+fn fewer(distribution: &Distribution, most: i64) -> Distribution {
+    let most = most.unsigned_abs();
+    if distribution.count <= most {
+        return distribution.clone();
+    }
+    let share = |count: u64| u128::from(count) * u128::from(most) / u128::from(distribution.count);
+    let buckets = distribution.buckets.iter();
+    // A share of a `u64` is one.
+    let held = buckets.map(|(index, count)| (*index, u64::try_from(share(*count)).unwrap_or(most)));
+    let buckets: Vec<(i32, u64)> = held.filter(|(_, count)| *count > 0).collect();
+    let (Some((first, _)), Some((last, _))) = (buckets.first(), buckets.last()) else {
+        return Distribution::default();
+    };
+    let (lower, upper) = (buckets::bounds(*first).0, buckets::bounds(*last).1);
+    let count: u64 = buckets.iter().map(|(_, count)| count).sum();
+    let mut result = Distribution {
+        count,
+        sum: 0,
+        min: distribution.min.max(lower),
+        max: distribution.max.min(upper),
+        buckets,
+    };
+    let (low, high) = possible_sums(&result);
+    let sum = i128::from(distribution.sum) * i128::from(count) / i128::from(distribution.count);
+    result.sum = i64::try_from(sum).unwrap_or(low).clamp(low, high);
     result
 }
 

@@ -32,6 +32,7 @@ impl From<&InstrumentDeclaration> for Measurement {
             buckets: instrument.buckets.to_vec(),
             digits: instrument.digits,
             range: instrument.range,
+            max_per_second: instrument.max_per_second,
             linkable: instrument.linkable,
         }
     }

@@ -145,6 +145,14 @@ impl Measurement {
             let what = format!("range {}, was {}", interval(self.range), interval(old.range));
             changes.push((direction(is_coarser), what));
         }
+        if self.max_per_second != old.max_per_second {
+            let is_coarser = self.pace().per_second() <= old.pace().per_second();
+            let most = |measurement: &Self| {
+                measurement.max_per_second.map_or("the default".to_owned(), |most| most.to_string())
+            };
+            let what = format!("at most {} a second, was {}", most(self), most(old));
+            changes.push((direction(is_coarser), what));
+        }
         if self.linkable != old.linkable {
             let what = if self.linkable { "linkable" } else { "no more linkable" };
             changes.push((direction(!self.linkable), what.to_owned()));
@@ -257,6 +265,7 @@ range = [0, 1000]
             ("range", "digits = 3\nlinkable = true\nrange", Direction::Finer),
             ("range", "digits = 1\nrange", Direction::Coarser),
             ("range", "unit = \"bytes\"\nrange", Direction::Reworded),
+            ("range", "max_per_second = 9\nrange", Direction::Coarser),
             ("Sizes.", "Sizes of files.", Direction::Reworded),
         ] {
             let new = changed(from, to).unwrap();

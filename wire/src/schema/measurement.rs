@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Digits, Kind, Refusal, SESSION_TAG, SchemaError, names};
+use super::{Digits, FASTEST, Kind, Pace, Refusal, SESSION_TAG, SchemaError, names};
 use crate::{Tags, reading::Reading};
 
 /// A gauge with more buckets than this must be declared linkable.
@@ -34,6 +34,9 @@ pub struct Measurement {
     /// For what has single values (gauges without buckets, histograms, timers): values below the first
     /// leave as the first, values above the second as the second.
     pub range: Option<[f64; 2]>,
+    /// For what counts events (all but gauges): the most that can happen in a second, in each of its
+    /// series. An agent cuts off what is more; a proxy takes more for false.
+    pub max_per_second: Option<u64>,
     /// Whether it is finer than 2 digits, or 8 buckets of a gauge: so fine that a machine might be
     /// recognized by it. Whoever is asked for consent sees this word.
     pub linkable: bool,
@@ -68,8 +71,14 @@ impl Measurement {
             buckets: Vec::new(),
             digits: Digits::default(),
             range: None,
+            max_per_second: None,
             linkable: false,
         }
+    }
+
+    /// How much of it can happen.
+    pub fn pace(&self) -> Pace {
+        Pace::new(self.max_per_second)
     }
 
     /// The unit of its values, if it has one.
@@ -150,6 +159,7 @@ impl Measurement {
         self.check_unit()?;
         self.check_buckets()?;
         self.check_range()?;
+        self.check_max_per_second()?;
         if !matches!(self.digits, Digits::All | Digits::Rounded(1..=Digits::LIMIT)) {
             let reason = format!("must be from 1 to {}, or \"all\"", Digits::LIMIT);
             return Err(SchemaError::new("digits", reason));
@@ -207,6 +217,17 @@ impl Measurement {
             return wrong("must be whole, as the values are");
         }
         Ok(())
+    }
+
+    fn check_max_per_second(&self) -> Result<(), SchemaError> {
+        let wrong = |reason: String| Err(SchemaError::new("max_per_second", reason));
+        match self.max_per_second {
+            Some(_) if self.kind.is_gauge() => {
+                wrong("a gauge counts nothing that it could hold for: use `range`".to_owned())
+            }
+            Some(1..=FASTEST) | None => Ok(()),
+            Some(_) => wrong(format!("must be from 1 to {FASTEST}")),
+        }
     }
 
     fn check_linkable(&self) -> Result<(), SchemaError> {

@@ -94,6 +94,9 @@ impl Entry {
                 format!("{least} to {greatest}; what lies outside is told as these"),
             ));
         }
+        if let Some(most) = measurement.max_per_second {
+            rows.push(("At most", format!("{most} a second; what is more isn't told")));
+        }
         rows.push(("Stored as", full_name.to_owned()));
         Self {
             name: measurement.name.clone(),
@@ -157,6 +160,7 @@ kind = "histogram"
 description = "Sizes."
 digits = "all"
 range = [0, 1000]
+max_per_second = 77
 linkable = true
 tags = { outcome = ["ok", "failed"] }
 "#;
@@ -178,6 +182,7 @@ tags = { outcome = ["ok", "failed"] }
                 "Sizes.",
                 "With all digits",
                 "0 to 1000",
+                "77 a second",
                 "outcome: ok, failed",
                 "app.size.histogram",
             ];

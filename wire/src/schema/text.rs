@@ -64,6 +64,7 @@ struct RawMeasurement {
     buckets: Option<Spanned<Vec<f64>>>,
     digits: Option<Spanned<RawDigits>>,
     range: Option<Spanned<[f64; 2]>>,
+    max_per_second: Option<Spanned<u64>>,
     linkable: Option<Spanned<bool>>,
 }
 
@@ -105,6 +106,8 @@ struct WrittenMeasurement<'a> {
     digits: Option<RawDigits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_per_second: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     linkable: bool,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -178,6 +181,7 @@ impl RawMeasurement {
             "buckets" => start(&self.buckets),
             "digits" => start(&self.digits),
             "range" => start(&self.range),
+            "max_per_second" => start(&self.max_per_second),
             "linkable" => start(&self.linkable),
             _ => None,
         }
@@ -202,6 +206,7 @@ impl From<&RawMeasurement> for Measurement {
                 None => Digits::default(),
             },
             range: value(&raw.range),
+            max_per_second: value(&raw.max_per_second),
             linkable: value(&raw.linkable).unwrap_or_default(),
         }
     }
@@ -222,6 +227,7 @@ impl<'a> From<&'a Measurement> for WrittenMeasurement<'a> {
             buckets: &measurement.buckets,
             digits,
             range: measurement.range,
+            max_per_second: measurement.max_per_second,
             linkable: measurement.linkable,
             tags: &measurement.tags,
         }
@@ -255,6 +261,7 @@ kind = "timer"
 description = "Time to answer."
 digits = "all"
 range = [0.0, 1000.0]
+max_per_second = 500
 linkable = true
 
 [measurement.tags]
@@ -290,27 +297,30 @@ digits = 1
             ("Time to answer.", "Time\u{202e}.", 7, "description"),
             ("\"all\"", "\"some\"", 8, ""),
             ("\"all\"", "16", 8, "digits"),
-            ("\"all\"", "2", 10, "linkable"),
+            ("\"all\"", "2", 11, "linkable"),
             ("linkable = true\n", "", 8, "digits"),
             ("[0.0, 1000.0]", "[0, 0]", 9, "range"),
             ("[0.0, 1000.0]", "[0, 0.5]", 9, "range"),
             ("[0.0, 1000.0]", "[0]", 9, ""),
-            ("outcome =", "session =", 12, "tags"),
-            ("outcome =", "time =", 12, "tags"),
-            ("outcome =", "_field =", 12, "tags"),
-            ("outcome =", "user =", 12, "tags"),
-            ("\"failed\"", "\"a b\"", 12, "tags"),
-            ("\"ok\", \"failed\"", "", 12, "tags"),
-            ("\"failed\"", "\"10.1.2.3\"", 12, "tags"),
+            ("= 500", "= 0", 10, "max_per_second"),
+            ("= 500", "= -1", 10, ""),
+            ("digits = 1", "max_per_second = 1", 22, "max_per_second"),
+            ("outcome =", "session =", 13, "tags"),
+            ("outcome =", "time =", 13, "tags"),
+            ("outcome =", "_field =", 13, "tags"),
+            ("outcome =", "user =", 13, "tags"),
+            ("\"failed\"", "\"a b\"", 13, "tags"),
+            ("\"ok\", \"failed\"", "", 13, "tags"),
+            ("\"failed\"", "\"10.1.2.3\"", 13, "tags"),
             ("kind =", "kin =", 6, ""),
-            ("\"bytes\"", "\"of a byte\"", 19, "unit"),
+            ("\"bytes\"", "\"of a byte\"", 20, "unit"),
             ("digits = \"all\"", "unit = \"s\"", 8, "unit"),
-            ("[0.0, 1.0, 10.0]", "[0, 2, 1]", 20, "buckets"),
-            ("[0.0, 1.0, 10.0]", "[0, 0.5]", 20, "buckets"),
-            ("[0.0, 1.0, 10.0]", "[0, 1, 2, 3, 4, 5, 6, 7, 8]", 20, "buckets"),
-            ("buckets = [0.0, 1.0, 10.0]\n", "", 15, "buckets"),
-            ("gauge-integer", "counter", 20, "buckets"),
-            ("digits = 1", "range = [0, 1]", 21, "range"),
+            ("[0.0, 1.0, 10.0]", "[0, 2, 1]", 21, "buckets"),
+            ("[0.0, 1.0, 10.0]", "[0, 0.5]", 21, "buckets"),
+            ("[0.0, 1.0, 10.0]", "[0, 1, 2, 3, 4, 5, 6, 7, 8]", 21, "buckets"),
+            ("buckets = [0.0, 1.0, 10.0]\n", "", 16, "buckets"),
+            ("gauge-integer", "counter", 21, "buckets"),
+            ("digits = 1", "range = [0, 1]", 22, "range"),
         ] {
             let error = Schema::from_toml(&GOOD.replacen(from, to, 1)).unwrap_err();
             assert_eq!((error.line, error.key.as_str()), (Some(line), key), "{to}: {error}");
@@ -321,6 +331,6 @@ digits = 1
     fn a_name_is_declared_once() {
         let twice = format!("{GOOD}{}", &GOOD[GOOD.find("[[").unwrap()..]);
         let error = Schema::from_toml(&twice).unwrap_err();
-        assert_eq!((error.line, error.key.as_str()), (Some(23), "name"));
+        assert_eq!((error.line, error.key.as_str()), (Some(24), "name"));
     }
 }

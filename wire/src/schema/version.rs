@@ -38,6 +38,11 @@ impl Schema {
             });
             canonical.numbers(measurement.range.as_ref().map_or(&[], |range| range.as_slice()));
             canonical.number(measurement.linkable.into());
+            if let Some(most) = measurement.max_per_second {
+                // No name that could follow here is as long: schemas without it are as they always were.
+                canonical.number(u64::MAX);
+                canonical.number(most);
+            }
         }
         let hash = canonical.0.finalize();
         data_encoding::HEXLOWER.encode(hash.get(..LENGTH).unwrap_or_default())
