@@ -9,6 +9,8 @@
 
 pub mod batch;
 pub mod endpoint;
+#[cfg(feature = "influxdb")]
+pub mod influxdb;
 pub mod line_protocol;
 pub mod parcel;
 mod point;

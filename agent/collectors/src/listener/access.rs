@@ -2,10 +2,9 @@
 
 use std::net::SocketAddr;
 
-use data_encoding::BASE64;
 use hyper::{
     Uri,
-    header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN},
+    header::{HOST, HeaderMap, ORIGIN},
 };
 
 use super::config::Token;
@@ -59,30 +58,6 @@ impl Access {
         if !authority || !host.is_some_and(|host| is_ours(host.as_bytes())) {
             return Err(Refusal::Host);
         }
-        let given = headers.get_all(AUTHORIZATION).iter().any(|value| authorizes(value, token));
-        let password = || {
-            let query = uri.query().unwrap_or_default().as_bytes();
-            form_urlencoded::parse(query).any(|(key, p)| key == "p" && token.is(p.as_bytes()))
-        };
-        if given || password() { Ok(()) } else { Err(Refusal::Token) }
+        if token.is_in(uri, headers) { Ok(()) } else { Err(Refusal::Token) }
     }
-}
-
-/// Whether an `Authorization` carries the token: `Token` or `Bearer`, where a user's name and a colon may
-/// stand before it, or `Basic`.
-fn authorizes(value: &HeaderValue, token: &Token) -> bool {
-    let value = value.as_bytes();
-    let Some(space) = value.iter().position(|byte| *byte == b' ') else { return false };
-    let (scheme, credentials) = (&value[..space], value[space..].trim_ascii());
-    if scheme.eq_ignore_ascii_case(b"Token") || scheme.eq_ignore_ascii_case(b"Bearer") {
-        return token.is(credentials) || is_password(credentials, token);
-    }
-    scheme.eq_ignore_ascii_case(b"Basic")
-        && BASE64.decode(credentials).is_ok_and(|decoded| is_password(&decoded, token))
-}
-
-/// Whether the token stands behind a user's name.
-fn is_password(credentials: &[u8], token: &Token) -> bool {
-    let colon = credentials.iter().position(|byte| *byte == b':');
-    colon.is_some_and(|colon| token.is(&credentials[colon + 1..]))
 }

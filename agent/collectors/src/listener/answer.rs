@@ -9,13 +9,9 @@ use hyper::{
     header::{CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use serde_json::json;
+use undertone_wire::influxdb::{BodyError, Dialect};
 
-use super::{
-    access::Refusal,
-    body::BodyError,
-    points::Outcome,
-    route::{Dialect, RouteError},
-};
+use super::{access::Refusal, points::Outcome, route::RouteError};
 
 /// What clients that look for a version are told: 1.8 is the InfluxDB that had both write APIs.
 const VERSION: &str = "1.8.0";

@@ -2,12 +2,10 @@
 
 use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
-use subtle::ConstantTimeEq as _;
+use hyper::{Uri, header::HeaderMap};
+use undertone_wire::influxdb;
 
 use super::error::{Error, ErrorKind};
-
-/// Shorter tokens can be guessed by who may try thousands of times a second.
-const TOKEN_LENGTH_MINIMUM: usize = 16;
 
 /// A unix socket, a TCP port on loopback, or both.
 #[derive(Debug, Clone, Default)]
@@ -49,37 +47,28 @@ impl SocketMode {
 
 /// What a client on TCP gives as the token (version 2) or the password (version 1).
 #[derive(Clone)]
-pub struct Token(String);
+pub struct Token(influxdb::Token);
 
 impl Token {
     /// # Errors
     /// If it is shorter than 16 characters, or has others than visible ASCII, which can't stand in a
     /// request's head.
     pub fn new(token: impl Into<String>) -> Result<Self, Error> {
-        let token = token.into();
-        let refused = |why: &str| Error::new(ErrorKind::Token, why.to_owned());
-        if token.len() < TOKEN_LENGTH_MINIMUM {
-            return Err(refused(
-                "the listener's token is shorter than 16 characters: take a random one, \
-                 such as `openssl rand -hex 16` makes",
-            ));
-        }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(refused("the listener's token has other characters than visible ASCII"));
-        }
-        Ok(Self(token))
+        let token = influxdb::Token::new(token);
+        token
+            .map(Self)
+            .map_err(|why| Error::new(ErrorKind::Token, format!("the listener's token {why}")))
     }
 
-    /// Whether `candidate` is the token. How long it takes tells no more than whether the lengths are
-    /// equal.
-    pub(super) fn is(&self, candidate: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(candidate).into()
+    /// Whether a request carries it.
+    pub(super) fn is_in(&self, uri: &Uri, headers: &HeaderMap) -> bool {
+        self.0.is_in(uri, headers)
     }
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
+        self.0.fmt(f)
     }
 }
 
@@ -136,9 +125,5 @@ mod tests {
         }
         let token = Token::new("0123456789abcdef").unwrap();
         assert_eq!(format!("{token:?}"), "Token(…)");
-        assert!(token.is(b"0123456789abcdef"));
-        assert!(!token.is(b"0123456789abcdeF"));
-        assert!(!token.is(b"0123456789abcdef0"));
-        assert!(!token.is(b""));
     }
 }

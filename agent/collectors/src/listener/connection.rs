@@ -16,15 +16,16 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
+use undertone_wire::influxdb::{BodyError, Dialect, Precision};
 
 use super::{
     Accept, Full,
     access::Access,
     answer::{self, Answer},
-    body::{self, BodyError},
+    body,
     config::Limits,
     points,
-    route::{self, Dialect, Precision, Route, RouteError},
+    route::{self, Route, RouteError},
 };
 
 /// Bytes of a connection's buffer: a request's head is at most twice as long.
