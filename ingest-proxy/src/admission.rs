@@ -6,11 +6,14 @@
 //! a time from our own clock (S3, P6).
 
 mod counts;
+mod sessions;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::Semaphore;
@@ -23,13 +26,18 @@ use undertone_wire::{
     session::SessionId,
 };
 
-pub(crate) use self::counts::{Counts, Excess};
+use self::sessions::{BEGINNING, SeriesHash, SessionCounts, Sessions, TooMuch};
+pub(crate) use self::{
+    counts::{Counts, Excess},
+    sessions::Ticket,
+};
 use crate::{
     config::{Limits, count},
     front::Circuit,
     queue::{self, Queue},
     schemas::{CurrentSchemas, Schemas},
 };
+use undertone_storage::StorageError;
 
 /// A point can't claim to be older than the oldest parcel.
 const OLDEST_POINT: Duration = Duration::from_secs(48 * 3_600);
@@ -56,18 +64,26 @@ pub(crate) struct Admission {
     limits: Arc<Limits>,
     /// Batches that are decoded and not yet committed: what memory they may take.
     batches: Semaphore,
+    sessions: Mutex<Sessions>,
+    began: Instant,
     counts: Counts,
 }
 
 impl Admission {
-    pub(crate) fn new(
+    /// Goes on with the sessions that the queue's file remembers.
+    ///
+    /// # Errors
+    /// If they can't be read.
+    pub(crate) async fn open(
         deployment: DeploymentId,
         schemas: CurrentSchemas,
         queue: Queue,
         limits: Arc<Limits>,
-    ) -> Self {
+    ) -> Result<Self, StorageError> {
         let batches = Semaphore::new(count(limits.batches));
-        Self { deployment, schemas, queue, limits, batches, counts: Counts::default() }
+        let sessions = Mutex::new(Sessions::new(Arc::clone(&limits), queue.sessions().await?));
+        let (began, counts) = (Instant::now(), Counts::default());
+        Ok(Self { deployment, schemas, queue, limits, batches, sessions, began, counts })
     }
 
     /// Decides about one request body. What costs more comes later: bytes, signature, text, points, disk.
@@ -76,6 +92,10 @@ impl Admission {
             self.counts.count_malformed();
             return Verdict::Malformed;
         };
+        let session = unsealed.session.id();
+        if !self.sessions().may_ask(session, self.now()) {
+            return self.too_much(Excess::Session);
+        }
         // Held until the commit: this many batches are in memory, however many wait here.
         let Ok(_place) = self.batches.acquire().await else { return Verdict::Undecided };
         let Ok(points) = self.decode(&unsealed) else {
@@ -83,20 +103,60 @@ impl Admission {
             return Verdict::Malformed;
         };
         let admission = match points {
-            Some(points) if circuit.belongs_to(unsealed.session) => {
-                self.check(&unsealed, points, SystemTime::now())
-            }
-            Some(points) => refused_whole(&unsealed, "second_session_on_circuit", points.len()),
             None => refused_whole(&unsealed, "batch_bytes", 0),
+            Some(points) if !circuit.belongs_to(unsealed.session) => {
+                refused_whole(&unsealed, "second_session_on_circuit", points.len())
+            }
+            Some(points) if !self.sessions().has_place(session, circuit, self.now()) => {
+                refused_whole(&unsealed, "new_session", points.len())
+            }
+            Some(points) => {
+                let checked = self.check(&unsealed, points, SystemTime::now());
+                match self.weigh(session, checked) {
+                    Ok(admission) => admission,
+                    Err(TooMuch::Points) => return self.too_much(Excess::SessionPoints),
+                    Err(TooMuch::Parcels) => return self.too_much(Excess::SessionParcels),
+                }
+            }
         };
-        match self.queue.admit(admission).await {
-            Ok(_) => Verdict::Taken,
+        self.commit(session, admission).await
+    }
+
+    /// Puts what was decided into the queue, with what is to be remembered of sessions.
+    async fn commit(&self, session: SessionId, admission: queue::Admission) -> Verdict {
+        let sessions = self.sessions().unwritten(session, self.now());
+        let written: Vec<_> =
+            sessions.iter().map(|record| (record.id.into(), record.series.len())).collect();
+        match self.queue.admit(queue::Admission { sessions, ..admission }).await {
+            Ok(_) => {
+                self.sessions().written(&written, self.now());
+                Verdict::Taken
+            }
             // The queue has logged why.
             Err(_) => {
                 self.counts.count_undecided();
                 Verdict::Undecided
             }
         }
+    }
+
+    fn too_much(&self, excess: Excess) -> Verdict {
+        self.counts.count_excess(excess);
+        Verdict::Undecided
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A time that only goes on, for what is limited by time.
+    fn now(&self) -> Duration {
+        BEGINNING + self.began.elapsed()
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn session_counts(&self) -> SessionCounts {
+        self.sessions().counts(self.now())
     }
 
     /// What no commit holds.
@@ -132,14 +192,42 @@ impl Admission {
             parcel_id: unsealed.id.0,
             points: admitted,
             refused: refused.into_iter().collect(),
+            session: Some(*session.as_bytes()),
+            ..queue::Admission::default()
         }
+    }
+
+    /// Leaves out the points of series that the session may not have.
+    fn weigh(
+        &self,
+        session: SessionId,
+        mut admission: queue::Admission,
+    ) -> Result<queue::Admission, TooMuch> {
+        let series: Vec<SeriesHash> = admission.points.iter().map(SeriesHash::of).collect();
+        let room = self.queue.room_for_ids();
+        let verdicts = self.sessions().weigh(session, &series, room, self.now())?;
+        let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut verdicts = verdicts.into_iter();
+        admission.points.retain(|_| match verdicts.next() {
+            Some(Err(reason)) => {
+                *refused.entry(reason).or_default() += 1;
+                false
+            }
+            _ => true,
+        });
+        admission.refused.extend(refused);
+        Ok(admission)
     }
 }
 
-/// Nothing is stored of a parcel but its ID and how many points it had.
+/// Nothing is stored of a parcel but how many points it had.
 fn refused_whole(unsealed: &Unsealed, reason: &'static str, points: usize) -> queue::Admission {
-    let refused = vec![(reason, points as u64)];
-    queue::Admission { parcel_id: unsealed.id.0, points: Vec::new(), refused }
+    queue::Admission {
+        parcel_id: unsealed.id.0,
+        refused: vec![(reason, points as u64)],
+        refused_whole: Some(reason),
+        ..queue::Admission::default()
+    }
 }
 
 /// Reads a point as its schema declares it and writes it anew; else the reason it is refused for.
@@ -204,226 +292,5 @@ fn reason(refusal: Refusal) -> &'static str {
         Refusal::Digits => "digits",
         Refusal::Time => "time",
         _ => "measurement",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use undertone_wire::{
-        FieldValue,
-        batch::Payload,
-        parcel::{Parcel, ParcelId},
-        schema::Schema,
-        session::SessionKey,
-    };
-
-    use super::*;
-
-    struct Fixture {
-        admission: Admission,
-        queue: Queue,
-        session: SessionKey,
-        circuit: Arc<Circuit>,
-        _folder: tempfile::TempDir,
-    }
-
-    impl Fixture {
-        async fn new() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let queue = Queue::open(folder.path(), queue::QueueLimits::default()).unwrap();
-            queue.register_sinks(&["main"]).await.unwrap();
-            let mut schemas = Schemas::default();
-            schemas.insert(
-                Schema::from_toml(
-                    "namespace = \"app\"\ninterval_seconds = 10\n[[measurement]]\n\
-                     name = \"hits\"\nkind = \"counter\"\ndescription = \"Hits.\"\n",
-                )
-                .unwrap(),
-            );
-            let deployment = DeploymentId::from([9; 32]);
-            let admission =
-                Admission::new(deployment, schemas.into(), queue.clone(), Arc::default());
-            let session = SessionKey::from_seed(&[1; 32]);
-            Self { admission, queue, session, circuit: Arc::default(), _folder: folder }
-        }
-
-        fn parcel(&self, id: u8, points: &[Point]) -> Parcel {
-            let payload = Payload::encode(points).unwrap();
-            let deployment = self.admission.deployment;
-            Parcel::seal(&self.session, ParcelId([id; 16]), &deployment, &payload)
-        }
-
-        async fn send(&self, parcel: &Parcel) -> Verdict {
-            self.admission.admit(&parcel.body(Age(0)), &self.circuit).await
-        }
-
-        async fn stored(&self) -> Vec<Point> {
-            self.queue.read("main", 1_000).await.unwrap().points
-        }
-    }
-
-    fn hits(delta: i64, intervals: i64) -> Point {
-        Point::new("app.hits.count").field("count", 10_i64).field("delta", delta).at(intervals)
-    }
-
-    #[tokio::test]
-    async fn s3_a_point_is_stored_under_the_session_of_its_key() {
-        let fixture = Fixture::new().await;
-        assert_eq!(fixture.send(&fixture.parcel(1, &[hits(3, 0)])).await, Verdict::Taken);
-        let stored = fixture.stored().await;
-        assert_eq!(stored[0].tags[&"session".into()], fixture.session.id().to_string());
-        assert_eq!(stored[0].fields[&"delta".into()], FieldValue::Integer(3));
-    }
-
-    #[tokio::test]
-    async fn s3_nobody_writes_the_session_tag_but_the_proxy() {
-        let fixture = Fixture::new().await;
-        let forged = hits(3, 0).tag("session", "somebody-else");
-        assert_eq!(fixture.send(&fixture.parcel(1, &[forged])).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await, []);
-    }
-
-    #[tokio::test]
-    async fn p8_what_policy_refuses_is_answered_like_what_it_takes() {
-        let fixture = Fixture::new().await;
-        let secret = Point::new("app.secret.count").field("count", 1_i64).at(0);
-        let mixed = fixture.parcel(1, &[hits(1, 0), secret, hits(1, i64::from(u32::MAX))]);
-        assert_eq!(fixture.send(&mixed).await, Verdict::Taken);
-        assert_eq!(fixture.send(&fixture.parcel(2, &[])).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 1);
-        let stats = fixture.queue.stats();
-        let refused: Vec<(&str, u64)> = stats.refused().collect();
-        assert_eq!(refused, [("measurement", 1), ("time", 1)]);
-    }
-
-    #[tokio::test]
-    async fn p8_whatever_a_parcel_holds_its_answer_waits_for_the_queue() {
-        let fixture = Fixture::new().await;
-        let secret = Point::new("app.secret.count").field("count", 1_i64).at(0);
-        let stored = fixture.parcel(1, &[hits(1, 0)]);
-        let other = Fixture { session: SessionKey::from_seed(&[2; 32]), ..Fixture::new().await };
-        let (mut admitted, mut replayed) = (0, 0);
-        for (what, parcel, known) in [
-            ("stored", &stored, false),
-            ("chaff", &fixture.parcel(2, &[]), false),
-            ("refused by the schema", &fixture.parcel(3, &[secret]), false),
-            ("a second session", &other.parcel(4, &[hits(1, 0)]), false),
-            ("chaff of a second session", &other.parcel(5, &[]), false),
-            ("known", &stored, true),
-        ] {
-            assert_eq!(fixture.send(parcel).await, Verdict::Taken, "{what}");
-            admitted += u64::from(!known);
-            replayed += u64::from(known);
-            // Counted in its commit, which was before the answer.
-            let stats = fixture.queue.stats();
-            assert_eq!(
-                (stats.admitted().parcels, stats.replayed()),
-                (admitted, replayed),
-                "{what}"
-            );
-        }
-    }
-
-    #[tokio::test]
-    async fn p2_what_nobody_declared_is_taken_only_where_a_schema_is_open() {
-        let mut fixture = Fixture::new().await;
-        let now = SystemTime::now();
-        let at = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
-        let load =
-            |time| Point::new("system").tag("host", "attic").field("load1", 0.5).at(at(time));
-        let hour = Duration::from_secs(3_600);
-        let points = [load(now), load(now + hour), load(now - 49 * hour), hits(1, 0)];
-        assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 1);
-        let mut schemas = (*fixture.admission.schemas.now()).clone();
-        schemas.insert(Schema::open("fleet").unwrap());
-        fixture.admission.schemas = schemas.into();
-        assert_eq!(fixture.send(&fixture.parcel(2, &points)).await, Verdict::Taken);
-        let stored = fixture.stored().await;
-        assert_eq!(stored[1], load(now).tag("session", fixture.session.id().to_string()));
-        assert_eq!(stored.len(), 3, "the declared twice, the undeclared once");
-        let foreign = Point::new("app.other.gauge").field("value", 1.0).at(at(now));
-        assert_eq!(fixture.send(&fixture.parcel(3, &[foreign])).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 3, "a closed namespace is closed");
-        let stats = fixture.queue.stats();
-        let refused: Vec<(&str, u64)> = stats.refused().collect();
-        assert_eq!(refused, [("measurement", 4), ("time", 2)]);
-    }
-
-    #[tokio::test]
-    async fn p11_what_is_finer_than_declared_is_refused() {
-        let mut fixture = Fixture::new().await;
-        let schema = Schema::from_toml(
-            "namespace = \"app\"\n[[measurement]]\nname = \"hits\"\nkind = \"counter\"\n\
-             description = \"Hits.\"\n[[measurement]]\nname = \"load\"\nkind = \"gauge-float\"\n\
-             description = \"Load.\"\nrange = [0, 10]\nlinkable = true\n",
-        );
-        let mut schemas = Schemas::default();
-        schemas.insert(schema.unwrap());
-        fixture.admission.schemas = schemas.into();
-        let load = |value: f64| Point::new("app.load.gauge").field("value", value).at(0);
-        let points = [hits(1_000, 0), hits(1_049, 0), load(0.12), load(0.125), load(11.0)];
-        assert_eq!(fixture.send(&fixture.parcel(1, &points)).await, Verdict::Taken);
-        let left = |point: &Point| point.fields.values().next_back().cloned();
-        let stored: Vec<_> = fixture.stored().await.iter().filter_map(left).collect();
-        assert_eq!(stored, [FieldValue::Integer(1_000), FieldValue::Float(0.12)]);
-        let stats = fixture.queue.stats();
-        let refused: Vec<(&str, u64)> = stats.refused().collect();
-        assert_eq!(refused, [("digits", 2), ("range", 1)]);
-    }
-
-    #[tokio::test]
-    async fn s2_what_a_batch_may_be_is_bounded_and_not_told() {
-        let mut fixture = Fixture::new().await;
-        fixture.admission.limits =
-            Arc::new(Limits { batch_points: 2, batch_bytes: 1_024, ..Limits::default() });
-        let three = [hits(1, 0), hits(1, 1), hits(1, 2)];
-        assert_eq!(fixture.send(&fixture.parcel(1, &three)).await, Verdict::Taken);
-        let many = vec![hits(1, 3); 50];
-        assert_eq!(fixture.send(&fixture.parcel(2, &many)).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 2);
-        let stats = fixture.queue.stats();
-        assert_eq!(stats.refused().collect::<Vec<_>>(), [("batch_points", 1)]);
-    }
-
-    #[tokio::test]
-    async fn d2_a_replay_gets_the_same_answer_and_changes_nothing() {
-        let fixture = Fixture::new().await;
-        let parcel = fixture.parcel(1, &[hits(3, 0)]);
-        assert_eq!(fixture.send(&parcel).await, Verdict::Taken);
-        assert_eq!(fixture.send(&parcel).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn p7_a_second_session_on_a_circuit_is_refused_and_not_told() {
-        let mut fixture = Fixture::new().await;
-        assert_eq!(fixture.send(&fixture.parcel(1, &[hits(1, 0)])).await, Verdict::Taken);
-        fixture.session = SessionKey::from_seed(&[2; 32]);
-        assert_eq!(fixture.send(&fixture.parcel(2, &[hits(1, 0)])).await, Verdict::Taken);
-        assert_eq!(fixture.stored().await.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_parcel_of_another_deployment_is_malformed() {
-        let fixture = Fixture::new().await;
-        let payload = Payload::encode(&[hits(1, 0)]).unwrap();
-        let other = DeploymentId::from([8; 32]);
-        let parcel = Parcel::seal(&fixture.session, ParcelId([1; 16]), &other, &payload);
-        assert_eq!(fixture.send(&parcel).await, Verdict::Malformed);
-        assert_eq!(fixture.admission.counts().malformed(), 1);
-    }
-
-    #[tokio::test]
-    async fn p6_times_come_from_our_clock_by_interval_and_age() {
-        let fixture = Fixture::new().await;
-        let unsealed =
-            parcel::unseal(&fixture.parcel(1, &[]).body(Age(2)), &fixture.admission.deployment);
-        let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let checked = fixture.admission.check(&unsealed.unwrap(), vec![hits(1, 3)], now);
-        assert_eq!(
-            checked.points[0].timestamp,
-            Some((1_000_000 - 2 * 600 - 3 * 10) * 1_000_000_000)
-        );
     }
 }

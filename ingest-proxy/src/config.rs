@@ -155,6 +155,9 @@ impl Config {
         }
         config.limits =
             limits::checked(raw.limits).map_err(|(key, span, what)| at(key, span, what))?;
+        config.queue.remember_ids = config.limits.remembered_ids;
+        config.queue.sessions = config.limits.sessions;
+        config.queue.session_age = Duration::from_secs(config.limits.session_hours * 3_600);
         if let Some(bytes) = raw.queue.max_bytes {
             config.queue.bytes = bytes.get();
         }

@@ -32,6 +32,7 @@ pub(crate) use self::onion::Keystore;
 use self::onion::Onion;
 use self::socket::Socket;
 use crate::{
+    admission::Ticket,
     config::{Config, FrontConfig, Limits},
     error::{Error, ErrorKind},
     rate::Used,
@@ -65,6 +66,7 @@ pub(crate) struct Circuit {
     session: OnceLock<SessionPublicKey>,
     requests: Mutex<Requests>,
     ended: AtomicBool,
+    ticket: OnceLock<Ticket>,
 }
 
 /// What a circuit has asked for.
@@ -83,6 +85,7 @@ impl Default for Circuit {
             session: OnceLock::new(),
             requests: Mutex::default(),
             ended: AtomicBool::new(false),
+            ticket: OnceLock::new(),
         }
     }
 }
@@ -107,6 +110,11 @@ impl Circuit {
             self.ended.store(true, Ordering::Relaxed);
         }
         within
+    }
+
+    /// Its place in the line for new sessions; the one given, if it had none.
+    pub(crate) fn ticket(&self, new: Ticket) -> Ticket {
+        *self.ticket.get_or_init(|| new)
     }
 
     /// Whether nothing more is to be heard of it.

@@ -144,6 +144,12 @@ impl Report {
         let (mut well, mut body) = front(*self.progress.borrow());
         let stats = self.queue.stats();
         let _ = writeln!(body, "queue: {} parcels wait", stats.waiting_parcels);
+        let sessions = self.admission.session_counts();
+        let _ = writeln!(
+            body,
+            "sessions: {} known with {} series, places for {} new ones now, {} wait",
+            sessions.known, sessions.series, sessions.places, sessions.waiting
+        );
         for sink in &self.sinks {
             let sink = sink.borrow();
             well &= sink.ok;
@@ -177,16 +183,26 @@ impl Report {
         for (reason, count) in stats.refused() {
             let _ = writeln!(out, "undertone_points_refused_total{{reason=\"{reason}\"}} {count}");
         }
+        let _ = writeln!(out, "# TYPE undertone_parcels_refused_total counter");
+        for (reason, count) in stats.refused_parcels() {
+            let _ = writeln!(out, "undertone_parcels_refused_total{{reason=\"{reason}\"}} {count}");
+        }
         let _ = writeln!(out, "# TYPE undertone_requests_limited_total counter");
         for (reason, count) in self.admission.counts().excess() {
             let _ =
                 writeln!(out, "undertone_requests_limited_total{{reason=\"{reason}\"}} {count}");
         }
-        let _ = writeln!(
-            out,
-            "# TYPE undertone_queue_parcels gauge\nundertone_queue_parcels {}",
-            stats.waiting_parcels
-        );
+        let sessions = self.admission.session_counts();
+        for (name, value) in [
+            ("queue_parcels", stats.waiting_parcels),
+            ("remembered_ids", stats.remembered_ids),
+            ("sessions", sessions.known),
+            ("series", sessions.series),
+            ("sessions_waiting", sessions.waiting),
+            ("session_places", sessions.places),
+        ] {
+            let _ = writeln!(out, "# TYPE undertone_{name} gauge\nundertone_{name} {value}");
+        }
         let sinks: Vec<SinkState> = self.sinks.iter().map(|sink| sink.borrow().clone()).collect();
         let family = |kind: &str, name: &str, value: &dyn Fn(&SinkState) -> u64| {
             let mut text = format!("# TYPE undertone_{name} {kind}\n");

@@ -106,7 +106,10 @@ impl OpenProxy {
         let ingest = ingest(front.address().clone(), config.deployment);
         let limits = Arc::new(config.limits);
         let (deployment, limiting) = (ingest.deployment, Arc::clone(&limits));
-        let admission = Admission::new(deployment, schemas.clone(), queue.clone(), limiting);
+        let admission = Admission::open(deployment, schemas.clone(), queue.clone(), limiting);
+        let admission = admission
+            .await
+            .map_err(|error| Error::new(ErrorKind::Storage, "read the sessions").because(error))?;
         let admission = Arc::new(admission);
         let health = match config.health {
             Some(address) => Some(Health::bind(address).await?),

@@ -14,7 +14,7 @@ mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{Semaphore, oneshot, watch};
 use undertone_wire::Point;
@@ -37,6 +37,11 @@ pub struct QueueLimits {
     pub remember: Duration,
     /// How many parcel IDs are remembered at most; beyond it the oldest are forgotten early.
     pub remember_ids: u64,
+    /// How many sessions are remembered at most; of more, those that were not heard of for longest are
+    /// forgotten.
+    pub sessions: u64,
+    /// How long a session is remembered after it was last heard of.
+    pub session_age: Duration,
     /// Bytes of refused lines kept for the operator, also no longer than a parcel may wait.
     pub quarantine_bytes: u64,
     /// How many calls may wait for the disk at once; further ones wait to be let in.
@@ -44,13 +49,15 @@ pub struct QueueLimits {
 }
 
 impl Default for QueueLimits {
-    /// 1 GiB, 7 days; 10 million IDs for 48 hours; 16 MiB of refused lines; 1024 calls.
+    /// 1 GiB, 7 days; 10 million IDs for 48 hours; 30,000 sessions for as long; 16 MiB of refused lines; 1024 calls.
     fn default() -> Self {
         Self {
             bytes: 1 << 30,
             age: Duration::from_secs(7 * 24 * 3600),
             remember: Duration::from_secs(48 * 3600),
             remember_ids: 10_000_000,
+            sessions: 30_000,
+            session_age: Duration::from_secs(48 * 3600),
             quarantine_bytes: 16 << 20,
             calls: 1024,
         }
@@ -68,6 +75,25 @@ pub struct Admission {
     /// Counts to add in the same commit, by reason: what of the parcel was refused. A replay adds
     /// nothing.
     pub refused: Vec<(&'static str, u64)>,
+    /// Whose points they are: of a full queue, the oldest parcel of whoever has most in it is dropped.
+    pub session: Option<[u8; 16]>,
+    /// Why nothing of it is stored, neither points nor its ID; it is counted by this reason.
+    pub refused_whole: Option<&'static str>,
+    /// What is to be remembered of sessions, in the same commit.
+    pub sessions: Vec<SessionRecord>,
+}
+
+/// What is remembered of a session over restarts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Its ID.
+    pub id: [u8; 16],
+    /// For how long it has been known, in seconds.
+    pub known_seconds: u64,
+    /// How long it was not heard of, in seconds.
+    pub unseen_seconds: u64,
+    /// Its series, each as a hash.
+    pub series: Vec<u64>,
 }
 
 /// What became of an [`Admission`]. The agent gets the same answer to both.
@@ -77,6 +103,8 @@ pub enum Admitted {
     New,
     /// A parcel of this ID was stored before; nothing was changed.
     Replayed,
+    /// Nothing of it was stored, as was asked for.
+    Refused,
 }
 
 /// Points of consecutive parcels, read for a sink.
@@ -111,6 +139,7 @@ pub struct Queue {
     requests: mpsc::Sender<Request>,
     stats: Arc<Mutex<QueueStats>>,
     newest: watch::Receiver<i64>,
+    remember_ids: u64,
 }
 
 impl std::fmt::Debug for Queue {
@@ -127,10 +156,11 @@ impl Queue {
     /// # Errors
     /// If the disk refuses, another process has the queue open, or a newer version wrote it.
     pub fn open(data_dir: &Path, limits: QueueLimits) -> Result<Self, StorageError> {
-        Self::open_with_clock(data_dir, limits, Arc::new(SystemTime::now))
+        let (wall, steady) = (SystemTime::now(), Instant::now());
+        Self::open_with_clock(data_dir, limits, Arc::new(move || wall + steady.elapsed()))
     }
 
-    /// Like [`Queue::open`], with another wall clock.
+    /// Like [`Queue::open`], with another clock; how far it goes on is what ages what is in the queue.
     ///
     /// # Errors
     /// As for [`Queue::open`].
@@ -143,6 +173,7 @@ impl Queue {
     }
 
     fn over(store: Store) -> Result<Self, StorageError> {
+        let remember_ids = store.limits().remember_ids;
         let calls = Arc::new(Semaphore::new(store.limits().calls.max(1)));
         let stats = Arc::new(Mutex::new(store.stats().clone()));
         let (announce, newest) = watch::channel(store.stats().newest);
@@ -155,7 +186,7 @@ impl Queue {
                 StorageError::new(StorageErrorKind::Io, "cannot start the queue's thread")
                     .with_source(source)
             })?;
-        Ok(Self { calls, requests, stats, newest })
+        Ok(Self { calls, requests, stats, newest, remember_ids })
     }
 
     /// Stores a parcel. Returns after the commit that holds it.
@@ -167,10 +198,16 @@ impl Queue {
     /// has no timestamp or can't be written as line protocol.
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, StorageError> {
         // Whoever waits for the disk keeps the lines alone.
-        let Admission { parcel_id, points, refused } = admission;
-        let (lines, count) = (lines::encode(&points)?, points.len() as u64);
-        drop(points);
-        let prepared = Prepared { parcel_id, lines, points: count, refused };
+        let prepared = Prepared {
+            parcel_id: admission.parcel_id,
+            lines: lines::encode(&admission.points)?,
+            points: admission.points.len() as u64,
+            refused: admission.refused,
+            session: admission.session,
+            refused_whole: admission.refused_whole,
+            sessions: admission.sessions,
+        };
+        drop(admission.points);
         self.ask(|reply| Command::Admit(prepared, reply)).await
     }
 
@@ -235,6 +272,14 @@ impl Queue {
         self.ask(|reply| Command::Lag(sink, reply)).await
     }
 
+    /// What is remembered of sessions.
+    ///
+    /// # Errors
+    /// If the file can't be read.
+    pub async fn sessions(&self) -> Result<Vec<SessionRecord>, StorageError> {
+        self.ask(Command::Sessions).await
+    }
+
     /// Drops what is too old and empties the log now. The thread does so itself about once a
     /// minute.
     ///
@@ -242,6 +287,12 @@ impl Queue {
     /// If the disk refuses.
     pub async fn maintain(&self) -> Result<(), StorageError> {
         self.ask(Command::Maintain).await
+    }
+
+    /// How many more parcel IDs can be remembered, as of the last commit.
+    pub(crate) fn room_for_ids(&self) -> u64 {
+        let stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remember_ids.saturating_sub(stats.remembered_ids)
     }
 
     /// What waits, and what was counted, as of the last commit.

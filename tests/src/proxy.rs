@@ -219,6 +219,12 @@ impl Builder {
         Ok(self)
     }
 
+    /// Has these limits, as keys of `[limits]`.
+    pub fn limits(mut self, keys: &str) -> Result<Self> {
+        write!(self.configuration, "\n[limits]\n{keys}\n")?;
+        Ok(self)
+    }
+
     /// Writes to this database as well, with more keys.
     pub fn influxdb1_with(self, name: &str, database: &Influxd1, keys: &str) -> Result<Self> {
         let mut builder = self.file("password", &database.password)?;

@@ -7,16 +7,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) enum Excess {
     /// Its circuit asked too often: answered 503.
     Circuit,
+    /// Its session asked too often: answered 503.
+    Session,
+    /// Its session has brought more points than it may: answered 503.
+    SessionPoints,
+    /// Its session has brought more parcels than can be remembered: answered 503.
+    SessionParcels,
     /// It came too slowly: cut off.
     Slow,
 }
 
 impl Excess {
-    const ALL: [Self; 2] = [Self::Circuit, Self::Slow];
+    const ALL: [Self; 5] =
+        [Self::Circuit, Self::Session, Self::SessionPoints, Self::SessionParcels, Self::Slow];
 
     fn name(self) -> &'static str {
         match self {
             Self::Circuit => "circuit",
+            Self::Session => "session",
+            Self::SessionPoints => "session_points",
+            Self::SessionParcels => "session_parcels",
             Self::Slow => "slow",
         }
     }

@@ -10,6 +10,8 @@ use toml::Spanned;
 
 use crate::rate::Rate;
 
+const HOUR: Duration = Duration::from_secs(3_600);
+
 /// A mistake: its key, where it is, what is wrong.
 type Mistake = (&'static str, Range<usize>, String);
 
@@ -79,6 +81,28 @@ limits! {
     requests_per_circuit_burst = 600 in 1..=1_000_000,
     /// How many more requests than that end a circuit.
     circuit_ends_after = 100 in 1..=1_000_000,
+    /// Requests that a session may make in a minute, in the long run.
+    requests_per_session_per_minute = 300 in 1..=60_000,
+    /// And at once, after a pause.
+    requests_per_session_burst = 600 in 1..=1_000_000,
+    /// Points of a session in an hour, and at once after a pause.
+    points_per_session_per_hour = 250_000 in 1_024..=1_000_000_000,
+    /// Series that a session may have.
+    series_per_session = 2_000 in 1..=1_000_000,
+    /// New sessions that get a place, in any hour.
+    new_sessions_per_hour = 300 in 1..=1_000_000,
+    /// How long a circuit has to be there before its new session may wait for a place.
+    new_session_returns_seconds = 60 in 1..=3_600,
+    /// Sessions that have a place at once.
+    sessions = 30_000 in 1..=10_000_000,
+    /// How long a session keeps its place after it was last heard of.
+    session_hours = 48 in 1..=8_760,
+    /// New series of all sessions, in any hour.
+    new_series_per_hour = 60_000 in 1..=1_000_000_000,
+    /// Series of all sessions that have a place.
+    series = 1_000_000 in 1..=1_000_000_000,
+    /// Parcel IDs that are remembered.
+    remembered_ids = 10_000_000 in 1_000..=10_000_000_000,
     /// Batches that are decoded and wait for their commit at once.
     batches = 64 in 1..=4_096,
     /// What a batch may be decompressed to, in bytes; an agent never sends more than the default.
@@ -113,6 +137,35 @@ impl Limits {
     /// Requests of a circuit.
     pub(crate) fn requests_of_circuit(&self) -> Rate {
         Rate::per_minute(self.requests_per_circuit_per_minute, self.requests_per_circuit_burst)
+    }
+
+    /// Requests of a session.
+    pub(crate) fn requests_of_session(&self) -> Rate {
+        Rate::per_minute(self.requests_per_session_per_minute, self.requests_per_session_burst)
+    }
+
+    /// Points of a session.
+    pub(crate) fn points_of_session(&self) -> Rate {
+        let points = self.points_per_session_per_hour;
+        Rate::new(HOUR, points, points)
+    }
+
+    /// Places for new sessions: a quarter of an hour's at once, the rest spread over it.
+    pub(crate) fn new_sessions(&self) -> Rate {
+        let burst = (self.new_sessions_per_hour / 4).max(1);
+        Rate::new(HOUR, self.new_sessions_per_hour - burst, burst)
+    }
+
+    /// Series that each new session may have in its first hour, whatever others have. A quarter of
+    /// all, of which any hour sees those of two hours' sessions.
+    pub(crate) fn series_of_a_new_session(&self) -> u64 {
+        self.new_series_per_hour / 4 / self.new_sessions_per_hour
+    }
+
+    /// The other half of the new series: for whoever comes first.
+    pub(crate) fn new_series(&self) -> Rate {
+        let quarter = self.new_series_per_hour / 4;
+        Rate::new(HOUR, quarter, quarter)
     }
 }
 

@@ -25,12 +25,13 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn new(limits: Limits) -> Self {
+    async fn new(limits: Limits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let queue = Queue::open(folder.path(), QueueLimits::default()).unwrap();
         let (deployment, limits) = (DeploymentId::from([9; 32]), Arc::new(limits));
         let schemas = Schemas::default().into();
-        let admission = Admission::new(deployment, schemas, queue, Arc::clone(&limits));
+        let admission = Admission::open(deployment, schemas, queue, Arc::clone(&limits));
+        let admission = admission.await.unwrap();
         let http = Http::new(Arc::new(admission), limits);
         Self { http, circuit: Arc::default(), _folder: folder }
     }
@@ -75,7 +76,7 @@ async fn s2_who_asks_too_often_is_told_to_come_back_before_anything_is_read() {
         requests_per_circuit_burst: 2,
         ..Limits::default()
     };
-    let mut fixture = Fixture::new(limits);
+    let mut fixture = Fixture::new(limits).await;
     assert_eq!(fixture.status(&request(1)).await, "204");
     assert_eq!(fixture.status(b"GET / HTTP/1.1\r\n\r\n").await, "400", "this counts, too");
     // Not one byte of the body has come.
@@ -88,7 +89,7 @@ async fn s2_who_asks_too_often_is_told_to_come_back_before_anything_is_read() {
 
 #[tokio::test(start_paused = true)]
 async fn s2_who_sends_slowly_is_cut_off() {
-    let fixture = Fixture::new(Limits::default());
+    let fixture = Fixture::new(Limits::default()).await;
     let (head, request) = (head(), request(1));
     for (what, at_once, limit) in [
         ("nothing at all", 0, 20),

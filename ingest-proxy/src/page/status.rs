@@ -24,6 +24,10 @@ impl Status {
             .refused()
             .map(|(reason, count)| (explained(reason).to_owned(), "points", count))
             .collect();
+        let parcels = stats.refused_parcels();
+        not_admitted.extend(
+            parcels.map(|(reason, count)| (explained(reason).to_owned(), "parcels", count)),
+        );
         not_admitted.extend([
             (
                 "no parcel for this deployment, since the start".to_owned(),
@@ -66,6 +70,9 @@ impl Status {
 fn too_much(reason: &str) -> &str {
     match reason {
         "circuit" => "too many of one circuit",
+        "session" => "too many of one session",
+        "session_points" => "too many points of one session",
+        "session_parcels" => "too many parcels of one session",
         "slow" => "sent too slowly",
         other => other,
     }
@@ -82,6 +89,9 @@ fn explained(reason: &str) -> &str {
         "time" => "older than 48 hours",
         "batch_bytes" => "batches that are larger than they may be",
         "batch_points" => "more points in a batch than it may have",
+        "new_session" => "new sessions without a place",
+        "new_series" => "new series beyond those of an hour",
+        "session_series" => "more series than a session may have",
         "second_session_on_circuit" => "a second session on a circuit",
         other => other,
     }

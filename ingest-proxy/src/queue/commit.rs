@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::store::{Prepared, Store, Stored};
-use super::{Admitted, Quarantined, QueueStats};
+use super::{Admitted, Quarantined, QueueStats, SessionRecord};
 use undertone_storage::StorageError;
 
 /// Where the answer goes.
@@ -29,6 +29,7 @@ pub(super) enum Command {
     Advance { sink: String, through: i64, refused: Vec<Quarantined>, reply: Reply<()> },
     Quarantined(usize, Reply<Vec<Quarantined>>),
     Lag(String, Reply<u64>),
+    Sessions(Reply<Vec<SessionRecord>>),
     Maintain(Reply<()>),
     Close(Reply<()>),
 }
@@ -140,6 +141,7 @@ fn serve(store: &mut Store, command: Command, publish: impl Fn(&Store)) {
         }
         Command::Read { sink, points, reply } => reply.send(store.read(&sink, points)),
         Command::Quarantined(limit, reply) => reply.send(store.quarantined(limit)),
+        Command::Sessions(reply) => reply.send(store.sessions()),
         Command::Lag(sink, reply) => reply.send(store.lag(&sink)),
         // Handled where they are taken.
         Command::Admit(..) | Command::Close(..) => {}

@@ -73,6 +73,12 @@ impl QueueStats {
         self.counts.iter().filter_map(|(name, &count)| Some((name.strip_prefix(REFUSED)?, count)))
     }
 
+    /// Parcels of which nothing was stored, not even their IDs, by reason.
+    pub fn refused_parcels(&self) -> impl Iterator<Item = (&str, u64)> {
+        let counts = self.counts.iter();
+        counts.filter_map(|(name, &count)| Some((name.strip_prefix(REFUSED_PARCELS)?, count)))
+    }
+
     fn tally(&self, [parcels, points]: [&str; 2]) -> Tally {
         Tally { parcels: self.count(parcels), points: self.count(points) }
     }
@@ -91,3 +97,4 @@ pub(super) const FORGOTTEN_EARLY: &str = "forgotten_early";
 pub(super) const QUARANTINED: &str = "quarantined";
 pub(super) const QUARANTINE_DROPPED: &str = "quarantine_dropped";
 pub(super) const REFUSED: &str = "refused:";
+pub(super) const REFUSED_PARCELS: &str = "refused_parcels:";

@@ -2,14 +2,17 @@
 
 mod bounds;
 mod delivery;
+mod sessions;
+mod time;
 
 use std::path::Path;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::stats::{ADMITTED, REFUSED, REPLAYED};
-use super::{Admitted, QueueLimits, QueueStats};
+use self::time::QueueTime;
+use super::stats::{ADMITTED, REFUSED, REFUSED_PARCELS, REPLAYED};
+use super::{Admitted, QueueLimits, QueueStats, SessionRecord};
 use undertone_storage::{
     self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql, to_sql, unix_seconds,
 };
@@ -20,6 +23,9 @@ pub(super) struct Prepared {
     pub(super) lines: String,
     pub(super) points: u64,
     pub(super) refused: Vec<(&'static str, u64)>,
+    pub(super) session: Option<[u8; 16]>,
+    pub(super) refused_whole: Option<&'static str>,
+    pub(super) sessions: Vec<SessionRecord>,
 }
 
 /// Parcels as they were stored.
@@ -32,7 +38,7 @@ pub(super) struct Stored {
 pub(super) struct Store {
     pub(super) connection: Connection,
     limits: QueueLimits,
-    clock: WallClock,
+    time: QueueTime,
     stats: QueueStats,
     /// Whether something was deleted since the log was last emptied.
     deleted: bool,
@@ -45,9 +51,11 @@ impl Store {
         clock: WallClock,
     ) -> Result<Self, StorageError> {
         let connection = sqlite::open(folder, &FORMAT, clock())?;
+        let time =
+            QueueTime::open(&connection, clock).map_err(failed("cannot read the queue's time"))?;
         let stats = load_stats(&connection).map_err(failed("cannot read the queue's counts"))?;
         // An earlier process may have ended between deleting and emptying the log.
-        Ok(Self { connection, limits, clock, stats, deleted: true })
+        Ok(Self { connection, limits, time, stats, deleted: true })
     }
 
     pub(super) fn limits(&self) -> &QueueLimits {
@@ -79,6 +87,7 @@ impl Store {
         self.change("cannot drop what is too old", |change| {
             change.drop_old()?;
             change.drop_old_quarantine()?;
+            change.forget_sessions()?;
             change.forget_ids()
         })?;
         if self.deleted {
@@ -88,7 +97,8 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn close(self) -> Result<(), StorageError> {
+    pub(super) fn close(mut self) -> Result<(), StorageError> {
+        self.change("cannot store the queue's time", |change| change.write_time(true))?;
         sqlite::truncate_wal(&self.connection)?;
         self.connection.close().map_err(|(_, source)| failed("cannot close the queue")(source))
     }
@@ -100,7 +110,7 @@ impl Store {
         work: impl FnOnce(&mut Change<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let before = self.stats.clone();
-        let now = (self.clock)();
+        let now = self.time.now();
         let run = || {
             let transaction =
                 self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -112,6 +122,7 @@ impl Store {
                 now,
             };
             let value = work(&mut change)?;
+            change.write_time(false)?;
             change.transaction.commit()?;
             Ok(value)
         };
@@ -135,6 +146,16 @@ struct Change<'a> {
 impl Change<'_> {
     fn admit(&mut self, parcel: &Prepared) -> rusqlite::Result<Admitted> {
         let now = unix_seconds(self.now);
+        for session in &parcel.sessions {
+            self.write_session(session)?;
+        }
+        if let Some(reason) = parcel.refused_whole {
+            // Nothing of it is stored, so its ID need not be remembered: whoever is refused can't
+            // push out what is. The count makes it cost a commit like any other.
+            self.count(&format!("{REFUSED_PARCELS}{reason}"), 1)?;
+            self.count_refused(&parcel.refused)?;
+            return Ok(Admitted::Refused);
+        }
         let added = self
             .transaction
             .prepare_cached("INSERT OR IGNORE INTO seen (parcel_id, seen_at) VALUES (?, ?)")?
@@ -146,18 +167,30 @@ impl Change<'_> {
         }
         self.stats.remembered_ids += 1;
         self.tally(ADMITTED, 1, parcel.points)?;
-        for (reason, count) in &parcel.refused {
-            self.count(&format!("{REFUSED}{reason}"), *count)?;
-        }
+        self.count_refused(&parcel.refused)?;
         if parcel.points > 0 {
             self.transaction
-                .prepare_cached("INSERT INTO parcel (admitted_at, points, lines) VALUES (?, ?, ?)")?
-                .execute(params![now, to_sql(parcel.points), parcel.lines.as_bytes()])?;
+                .prepare_cached(
+                    "INSERT INTO parcel (admitted_at, points, lines, session) VALUES (?, ?, ?, ?)",
+                )?
+                .execute(params![
+                    now,
+                    to_sql(parcel.points),
+                    parcel.lines.as_bytes(),
+                    parcel.session
+                ])?;
             self.stats.newest = self.transaction.last_insert_rowid();
             self.stats.waiting_parcels += 1;
             self.stats.waiting_bytes += parcel.lines.len() as u64 + PARCEL_OVERHEAD;
         }
         Ok(Admitted::New)
+    }
+
+    fn count_refused(&mut self, refused: &[(&'static str, u64)]) -> rusqlite::Result<()> {
+        for (reason, count) in refused {
+            self.count(&format!("{REFUSED}{reason}"), *count)?;
+        }
+        Ok(())
     }
 
     fn tally(&mut self, names: [&str; 2], parcels: u64, points: u64) -> rusqlite::Result<()> {
@@ -208,10 +241,11 @@ fn load_stats(connection: &Connection) -> rusqlite::Result<QueueStats> {
 /// What a parcel is counted for beside its lines.
 const PARCEL_OVERHEAD: u64 = 64;
 
-const FORMAT: FileFormat = FileFormat {
+pub(super) const FORMAT: FileFormat = FileFormat {
     name: "queue.sqlite3",
     exclusive: true,
-    migrations: &["
+    migrations: &[
+        "
         CREATE TABLE parcel (
             seq INTEGER PRIMARY KEY AUTOINCREMENT,
             admitted_at INTEGER NOT NULL,
@@ -238,5 +272,20 @@ const FORMAT: FileFormat = FileFormat {
             name TEXT PRIMARY KEY,
             value INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
-    "],
+    ",
+        "
+        ALTER TABLE parcel ADD COLUMN session BLOB;
+        CREATE INDEX parcel_by_session ON parcel (session);
+        CREATE TABLE session (
+            id BLOB PRIMARY KEY,
+            first_seen INTEGER NOT NULL,
+            last_seen INTEGER NOT NULL,
+            series BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE time (
+            only INTEGER PRIMARY KEY,
+            seconds INTEGER NOT NULL
+        ) STRICT;
+    ",
+    ],
 };

@@ -1,3 +1,7 @@
+//! What a queue does, and what it keeps.
+
+mod kept;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,6 +193,34 @@ async fn d4_a_full_queue_drops_the_oldest_and_counts() {
     assert!(stats.waiting_bytes <= 3 * each + 10);
     assert_eq!(stats.admitted().points, 10);
     assert_eq!(queue.admit(parcel(1)).await.unwrap(), Admitted::Replayed, "dropped, but known");
+}
+
+#[tokio::test]
+async fn d4_a_flood_pushes_out_nothing_of_those_who_brought_less() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let each = lines::encode(&parcel(1).points).unwrap().len() as u64 + 64;
+    let limits = QueueLimits { bytes: 100 * each + 60, ..QueueLimits::default() };
+    let queue = open(&folder, limits, &clock);
+    queue.register_sinks(&["a"]).await.unwrap();
+    let of = |session: u8, number| Admission { session: Some([session; 16]), ..parcel(number) };
+    // Two that bring little, the one first, the other last, and eight that bring all they can.
+    for number in 1..=5 {
+        queue.admit(of(1, number)).await.unwrap();
+    }
+    for number in 10..=240 {
+        queue.admit(of(number % 8 + 10, number)).await.unwrap();
+    }
+    for number in 241..=245 {
+        queue.admit(of(2, number)).await.unwrap();
+    }
+    let times = waiting(&queue, "a").await;
+    let kept = |numbers: std::ops::RangeInclusive<i64>| {
+        numbers.filter(|number| times.contains(&(number * 100))).count()
+    };
+    assert_eq!((kept(1..=5), kept(241..=245)), (5, 5));
+    assert_eq!(kept(225..=240), 16, "of the others the newest");
+    assert!(queue.stats().waiting_bytes <= 100 * each + 60);
+    assert_eq!(queue.stats().dropped_full().parcels + queue.stats().waiting_parcels, 241);
 }
 
 #[tokio::test]
@@ -394,6 +426,13 @@ fn p8_chaff_takes_the_same_commit_as_what_is_stored_refused_or_known() {
         lines: lines.to_owned(),
         points: u64::from(!lines.is_empty()),
         refused,
+        session: None,
+        refused_whole: None,
+        sessions: Vec::new(),
+    };
+    let refused = |id: u8, reason| Prepared {
+        refused_whole: Some(reason),
+        ..prepared(id, "", vec![(reason, 0)])
     };
     // The first one makes the log.
     store.admit(&[prepared(1, "m,session=s n=1i 1", vec![])]).unwrap();
@@ -402,10 +441,8 @@ fn p8_chaff_takes_the_same_commit_as_what_is_stored_refused_or_known() {
         ("stored", prepared(2, "m,session=s n=2i 2", vec![])),
         ("chaff", prepared(3, "", vec![])),
         ("refused by the schema", prepared(4, "", vec![("tag", 3)])),
-        (
-            "a second session on its circuit",
-            prepared(5, "", vec![("second_session_on_circuit", 0)]),
-        ),
+        ("a second session on its circuit", refused(5, "second_session_on_circuit")),
+        ("chaff of a session without a place", refused(6, "new_session")),
         ("known, stored", prepared(2, "m,session=s n=2i 2", vec![])),
         ("known, chaff", prepared(3, "", vec![])),
     ] {

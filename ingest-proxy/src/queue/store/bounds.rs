@@ -1,8 +1,9 @@
-//! What keeps the queue within its limits: the oldest goes first, and is counted.
+//! What keeps the queue within its limits: the oldest goes first, and is counted. Where there is no room,
+//! it is the oldest of the session that has most in it: so no flood pushes out what others have brought.
 
-use std::time::Duration;
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::{Change, PARCEL_OVERHEAD};
 use crate::queue::stats::{DROPPED_FULL, DROPPED_OLD, FORGOTTEN_EARLY, QUARANTINE_DROPPED};
@@ -15,6 +16,24 @@ struct Oldest {
     points: u64,
     bytes: u64,
 }
+
+/// The bytes that a session has in the queue, its oldest parcel, and which it is; parcels of none
+/// count as one session's.
+type Holding = (u64, Reverse<i64>, Option<[u8; 16]>);
+
+impl Oldest {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            admitted_at: row.get(1)?,
+            points: from_sql(row.get(2)?),
+            bytes: from_sql(row.get(3)?) + PARCEL_OVERHEAD,
+        })
+    }
+}
+
+/// What part of a full queue is made free beyond what is needed.
+const SPARE: u64 = 64;
 
 impl Change<'_> {
     /// Drops parcels that have waited too long.
@@ -39,13 +58,36 @@ impl Change<'_> {
         self.count(QUARANTINE_DROPPED, lines as u64)
     }
 
-    /// Drops parcels until the rest fits.
+    /// Drops parcels until the rest fits, each time the oldest of the session that has most.
+    ///
+    /// Who has how much is added up anew each time the queue is full; a little more than needed is
+    /// dropped, so that this is seldom.
     pub(super) fn drop_excess(&mut self) -> rusqlite::Result<()> {
-        while self.stats.waiting_bytes > self.limits.bytes {
-            let Some(oldest) = self.oldest()? else { break };
+        if self.stats.waiting_bytes <= self.limits.bytes {
+            return Ok(());
+        }
+        let goal = self.limits.bytes - self.limits.bytes / SPARE;
+        let mut sessions = self.heaviest()?;
+        while self.stats.waiting_bytes > goal
+            && let Some((bytes, _, session)) = sessions.pop()
+        {
+            let Some(oldest) = self.oldest_of(session)? else { continue };
             self.drop_parcel(&oldest, DROPPED_FULL)?;
+            sessions.push((bytes.saturating_sub(oldest.bytes), Reverse(oldest.seq), session));
         }
         Ok(())
+    }
+
+    /// What every session has in the queue, with its oldest parcel.
+    fn heaviest(&self) -> rusqlite::Result<BinaryHeap<Holding>> {
+        self.transaction
+            .prepare_cached(
+                "SELECT sum(length(lines) + ?), min(seq), session FROM parcel GROUP BY session",
+            )?
+            .query_map([to_sql(PARCEL_OVERHEAD)], |row| {
+                Ok((from_sql(row.get(0)?), Reverse(row.get(1)?), row.get(2)?))
+            })?
+            .collect()
     }
 
     /// Forgets parcel IDs after their time, and the oldest of too many.
@@ -97,14 +139,17 @@ impl Change<'_> {
             .prepare_cached(
                 "SELECT seq, admitted_at, points, length(lines) FROM parcel ORDER BY seq LIMIT 1",
             )?
-            .query_row([], |row| {
-                Ok(Oldest {
-                    seq: row.get(0)?,
-                    admitted_at: row.get(1)?,
-                    points: from_sql(row.get(2)?),
-                    bytes: from_sql(row.get(3)?) + PARCEL_OVERHEAD,
-                })
-            })
+            .query_row([], Oldest::read)
+            .optional()
+    }
+
+    fn oldest_of(&self, session: Option<[u8; 16]>) -> rusqlite::Result<Option<Oldest>> {
+        self.transaction
+            .prepare_cached(
+                "SELECT seq, admitted_at, points, length(lines) FROM parcel
+                 WHERE session IS ? ORDER BY seq LIMIT 1",
+            )?
+            .query_row([session], Oldest::read)
             .optional()
     }
 

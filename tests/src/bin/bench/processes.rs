@@ -65,6 +65,10 @@ pub(crate) fn listener(arguments: &Arguments) -> Result<Vec<Comparison>> {
     run(arguments, "listener", &peers)
 }
 
+/// Nobody is held back: one client is to bring what thousands would.
+pub(crate) const UNLIMITED: &str = "requests_per_circuit_burst = 1000000\n\
+    requests_per_session_burst = 1000000\npoints_per_session_per_hour = 1000000000";
+
 /// A proxy's socket beside SQLite and InfluxDB 2.
 pub(crate) fn admission(arguments: &Arguments) -> Result<Vec<Comparison>> {
     let influxdb = Influxd::start()?;
@@ -78,7 +82,7 @@ pub(crate) fn admission(arguments: &Arguments) -> Result<Vec<Comparison>> {
         &configuration,
         format!(
             "data_dir = \"data\"\nhealth = \"off\"\n[front]\ntype = \"unix\"\npath = \"socket\"\n\
-             onion = \"{ONION}\"\n[[sink]]\nname = \"down\"\ntype = \"influxdb2\"\n\
+             onion = \"{ONION}\"\n[limits]\n{UNLIMITED}\n[[sink]]\nname = \"down\"\ntype = \"influxdb2\"\n\
              url = \"http://127.0.0.1:{nobody}\"\norg = \"o\"\nbucket = \"b\"\ntoken_file = \"token\"\n"
         ),
     )?;

@@ -20,7 +20,7 @@ use undertone_tests::{
     wait,
 };
 
-use crate::say;
+use crate::{processes::UNLIMITED, say};
 
 /// From nothing to a first push that was taken, at the worst.
 const ARRIVAL: Duration = Duration::from_secs(300);
@@ -57,7 +57,7 @@ impl Tor {
         let arti = network.arti_toml()?;
         say("starting our proxy, and C tor's onion service");
         let schema = programs::binary("bench_agent")?.arg("--schema").output()?.stdout;
-        let proxy = Proxy::on(&arti)?.start(&[&String::from_utf8(schema)?])?;
+        let proxy = Proxy::on(&arti)?.limits(UNLIMITED)?.start(&[&String::from_utf8(schema)?])?;
         let keys = Folder::new("onion")?;
         folder::make(&keys.join("keys"))?;
         let port = answer_204()?;
