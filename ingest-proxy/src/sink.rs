@@ -68,6 +68,8 @@ pub struct SinkError {
 pub enum SinkErrorKind {
     /// Try again; after this time, if the destination named one.
     RetryAfter(Option<Duration>),
+    /// No answer came in time: try again with fewer points, so that a slow destination gets on at all.
+    TookTooLong,
     /// These points will never be taken. All others of the same call were written.
     LinesRefused(Vec<RefusedPoint>),
     /// Nothing is taken until somebody changes the configuration here or there, such as a wrong
@@ -105,7 +107,7 @@ impl SinkError {
 
     /// Whether the same points may be taken later without anybody's doing.
     pub fn is_retryable(&self) -> bool {
-        matches!(self.kind, SinkErrorKind::RetryAfter(_))
+        matches!(self.kind, SinkErrorKind::RetryAfter(_) | SinkErrorKind::TookTooLong)
     }
 
     /// The error and its causes in one line, for the operator.

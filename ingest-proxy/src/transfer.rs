@@ -87,6 +87,7 @@ async fn write(sink: &dyn Sink, batch: &[Point]) -> Result<u64, Error> {
         let asked = match error.kind() {
             SinkErrorKind::LinesRefused(refused) => return Ok(refused.len() as u64),
             SinkErrorKind::RetryAfter(asked) => asked.unwrap_or_default(),
+            SinkErrorKind::TookTooLong => Duration::ZERO,
             SinkErrorKind::Fatal => LONGEST_PAUSE,
         };
         if pause.max(asked) >= LONGEST_PAUSE {

@@ -212,17 +212,20 @@ impl Writer {
                     tracing::warn!(sink = self.name, lines = refused.len(), "lines were refused");
                     Ok(refused)
                 }
+                SinkErrorKind::TookTooLong => Err(self.try_fewer(error)),
                 _ => Err(Failure::Sink(error)),
             },
             Err(_) => {
-                // The next one is smaller, so that a slow sink gets on at all.
-                self.points = (self.points / 2).max(1);
-                Err(Failure::Sink(SinkError::new(
-                    SinkErrorKind::RetryAfter(None),
-                    "the write took too long",
-                )))
+                let error = SinkError::new(SinkErrorKind::TookTooLong, "the write took too long");
+                Err(self.try_fewer(error))
             }
         }
+    }
+
+    /// The next write is smaller, so that a slow sink gets on at all.
+    fn try_fewer(&mut self, error: SinkError) -> Failure {
+        self.points = (self.points / 2).max(1);
+        Failure::Sink(error)
     }
 
     fn set_aside(&self, batch: &PointBatch, refused: &RefusedPoint) -> Option<Quarantined> {

@@ -25,7 +25,7 @@ pub use server::Server;
 use super::{RefusedPoint, SinkError, SinkErrorKind, influxdb2};
 use crate::lines;
 pub(super) use answer::{Answer, Version};
-use answer::{Verdict, verdict};
+use answer::{Refusal, Verdict, verdict};
 use bisect::Bisect;
 pub(super) use client::Client;
 pub(super) use secret::Authorization;
@@ -58,16 +58,25 @@ impl LineWriter {
 
     /// Writes points and looks for those that are refused: where the database doesn't name them, by
     /// halving what was refused.
+    ///
+    /// What refuses a request without any line refuses the request, and says nothing about lines: then all
+    /// points are kept.
     pub(super) async fn write(&self, points: &[Point]) -> Result<(), SinkError> {
         let mut search = Bisect::new(points.len());
         let mut refused = Vec::new();
+        // Whether the database takes such a request, so that what it refuses must be lines.
+        let mut is_well_asked = false;
         while let Some(range) = search.next() {
             let part = points.get(range.clone()).unwrap_or_default();
             match self.attempt(part).await? {
-                Verdict::Written => {}
-                Verdict::Refused(reason) => {
+                Verdict::Written => is_well_asked = true,
+                Verdict::Refused(refusal) => {
+                    if !refusal.is_of_lines && !is_well_asked {
+                        self.ask_without_lines(&refusal).await?;
+                        is_well_asked = true;
+                    }
                     if !search.split(range.clone()) {
-                        let each = |index| RefusedPoint { index, reason: reason.clone() };
+                        let each = |index| RefusedPoint { index, reason: refusal.reason.clone() };
                         refused.extend(range.map(each));
                     }
                 }
@@ -86,11 +95,30 @@ impl LineWriter {
         ))
     }
 
+    /// Fails if a comment alone is refused, too: databases skip it and write nothing.
+    async fn ask_without_lines(&self, refusal: &Refusal) -> Result<(), SinkError> {
+        match self.send(Bytes::from_static(NO_LINE), 0).await? {
+            Verdict::Refused(_) => {
+                let status = refusal.reason.split(':').next().unwrap_or_default();
+                let what = format!(
+                    "{} answers {status} to every request, also to one without points: it refuses the \
+                     request and not a line; correct the sink's configuration, or what stands between",
+                    self.version.name()
+                );
+                Err(SinkError::new(SinkErrorKind::Fatal, what))
+            }
+            Verdict::Written | Verdict::Partly(_) => Ok(()),
+        }
+    }
+
     async fn attempt(&self, points: &[Point]) -> Result<Verdict, SinkError> {
-        let body = match lines::encode(points) {
-            Ok(body) => Bytes::from(body),
-            Err(error) => return Ok(Verdict::Refused(error.to_string())),
-        };
+        match lines::encode(points) {
+            Ok(body) => self.send(Bytes::from(body), points.len()).await,
+            Err(error) => Ok(Verdict::Refused(Refusal::of_lines(error.to_string()))),
+        }
+    }
+
+    async fn send(&self, body: Bytes, lines: usize) -> Result<Verdict, SinkError> {
         let secret = self.secret();
         let mut answer = self.post(&secret, body.clone()).await?;
         if matches!(answer.status, 401 | 403)
@@ -103,7 +131,7 @@ impl LineWriter {
             *self.secret.lock().unwrap_or_else(PoisonError::into_inner) = corrected.clone();
             answer = self.post(&corrected, body).await?;
         }
-        verdict(self.version, &answer, points.len())
+        verdict(self.version, &answer, lines)
     }
 
     async fn post(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
@@ -122,6 +150,14 @@ impl LineWriter {
 pub(super) fn wrong(what: &'static str) -> SinkError {
     SinkError::new(SinkErrorKind::Fatal, what)
 }
+
+/// No answer in time.
+pub(super) fn late() -> SinkError {
+    SinkError::new(SinkErrorKind::TookTooLong, "the database doesn't answer in time")
+}
+
+/// A request's body that writes nothing.
+const NO_LINE: &[u8] = b"# is this request taken?\n";
 
 /// Something that may pass by itself.
 pub(super) fn unreachable(what: &'static str) -> SinkError {

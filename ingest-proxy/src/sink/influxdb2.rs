@@ -1,9 +1,12 @@
 //! Writes to an InfluxDB 2, or to what speaks its write API, over HTTP or HTTPS.
 //!
 //! The only module that names the `influxdb2` crate, which carries what goes to `http://`. Of it, only the
-//! writing of ready-made lines is used: its own `DataPoint` lets a tag's newline start a line. To
-//! `https://` it has no way that fits (docs/decisions/0011), so that the other versions' client is used.
+//! writing of ready-made lines is used: its own `DataPoint` lets a tag's newline start a line. It keeps no
+//! header of an answer, so that a database that is busy is asked by the other versions' client, which reads
+//! `Retry-After`, until it takes something again. That client also carries what goes to `https://`, where the
+//! crate has no way that fits (docs/decisions/0011).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +16,8 @@ use influxdb2::{ClientBuilder, RequestError};
 use undertone_wire::Point;
 
 use super::influxdb::{
-    Answer, Authorization, Client, LineWriter, Secret, Server, Transport, Version, unreachable,
-    wrong,
+    Answer, Authorization, Client, LineWriter, Secret, Server, Transport, Version, late,
+    unreachable, wrong,
 };
 use super::{Sink, SinkError, SinkFuture};
 
@@ -46,12 +49,13 @@ impl InfluxDb2 {
         if config.org.is_empty() || config.bucket.is_empty() {
             return Err(wrong("the organization and the bucket must be named"));
         }
+        let query = [("bucket", &*config.bucket), ("org", &*config.org), ("precision", "ns")];
+        let target = config.server.target("/api/v2/write", &query);
+        let own = Client::new(config.server.clone(), target, Authorization::Token)?;
         let transport = if config.server.is_https() {
-            let query = [("bucket", &*config.bucket), ("org", &*config.org), ("precision", "ns")];
-            let target = config.server.target("/api/v2/write", &query);
-            Transport::Own(Client::new(config.server, target, Authorization::Token)?)
+            Transport::Own(own)
         } else {
-            Transport::Crate(PlainClient::new(config.server, config.org, config.bucket))
+            Transport::Crate(PlainClient::new(config.server, config.org, config.bucket, own))
         };
         Ok(Self(LineWriter::new(Version::Two, transport, config.token)))
     }
@@ -70,24 +74,45 @@ pub(super) struct PlainClient {
     bucket: String,
     /// A client has one token for life, so there is a new one for a new token.
     of_token: Mutex<Option<(String, influxdb2::Client)>>,
+    /// What a busy database is asked by.
+    own: Client,
+    busy: AtomicBool,
 }
 
 impl PlainClient {
-    fn new(server: Server, org: String, bucket: String) -> Self {
-        Self { server, org, bucket, of_token: Mutex::default() }
+    fn new(server: Server, org: String, bucket: String, own: Client) -> Self {
+        let (of_token, busy) = (Mutex::default(), AtomicBool::new(false));
+        Self { server, org, bucket, of_token, own, busy }
     }
 
+    /// The answer, with what it asks for where it says "not now".
     pub(super) async fn post(&self, token: &Secret, body: Bytes) -> Result<Answer, SinkError> {
         token.check()?;
+        if !self.busy.load(Ordering::Relaxed) {
+            let answer = self.post_by_crate(token, body.clone()).await?;
+            if !matches!(answer.status, 429 | 503) {
+                return Ok(answer);
+            }
+        }
+        let answer = self.own.post(token, body).await?;
+        self.busy.store(answer.status != 204, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    async fn post_by_crate(&self, token: &Secret, body: Bytes) -> Result<Answer, SinkError> {
         let client = self.client(token.text())?;
         let precision = TimestampPrecision::Nanoseconds;
         let answer =
             client.write_line_protocol_with_precision(&self.org, &self.bucket, body, precision);
         match answer.await {
             Ok(()) => Ok(Answer { status: 204, retry_after: None, text: String::new() }),
-            // The crate keeps no header, such as Retry-After.
             Err(RequestError::Http { status, text }) => {
                 Ok(Answer { status: status.as_u16(), retry_after: None, text })
+            }
+            Err(RequestError::ReqwestProcessing { source })
+                if source.is_timeout() && !source.is_connect() =>
+            {
+                Err(late())
             }
             // Without the URL: it is the operator's, but long, and an error is read often.
             Err(RequestError::ReqwestProcessing { source }) => {

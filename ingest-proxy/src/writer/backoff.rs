@@ -38,7 +38,7 @@ impl Backoff {
                     let asked = (*asked).min(self.longest_asked);
                     asked.max(self.first) + pause.mul_f64(rand::random_range(0.0..0.5))
                 }
-                SinkErrorKind::RetryAfter(None) => jittered(pause),
+                SinkErrorKind::RetryAfter(None) | SinkErrorKind::TookTooLong => jittered(pause),
                 _ => jittered(self.longest),
             },
             Failure::Queue(_) => jittered(pause),

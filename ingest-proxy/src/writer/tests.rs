@@ -265,6 +265,22 @@ async fn after_a_write_that_took_too_long_fewer_points_are_tried() {
     scene.stop(task).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_an_answer_that_did_not_come_in_time_fewer_points_are_tried() {
+    let scene = Scene::new(&["a"]).await;
+    for number in 1..=4 {
+        scene.admit(number).await;
+    }
+    let late = || Act::Fail(SinkErrorKind::TookTooLong);
+    let sink = Scripted::new([late(), late()]);
+    let limits = WriterLimits { points: 8, ..WriterLimits::default() };
+    let (mut state, task) = scene.write("a", &sink, limits);
+    written(&mut state, 8).await;
+    let sizes: Vec<usize> = sink.calls().iter().map(Vec::len).collect();
+    assert_eq!(sizes, [8, 4, 2, 4, 2]);
+    scene.stop(task).await;
+}
+
 #[tokio::test]
 async fn what_waits_is_drained_at_the_end() {
     let scene = Scene::new(&["a"]).await;

@@ -1,10 +1,14 @@
 //! What InfluxDB's answer means: a pure calculation.
 //!
+//! What is about the request, and not about a line of it, must never be taken for a line's fault: nothing
+//! would be written, and every point be set aside. So a refusal that doesn't say which line is meant is
+//! marked, and [`LineWriter`](super::LineWriter) asks with a request that has no line.
+//!
 //! Sources: <https://docs.influxdata.com/influxdb/v1/tools/api/#write-http-endpoint>,
 //! <https://docs.influxdata.com/influxdb/v2/api/#operation/PostWrite>,
 //! <https://docs.influxdata.com/influxdb3/core/write-data/http-api/v3-write-lp/>.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 
@@ -33,9 +37,23 @@ pub(super) enum Verdict {
     /// All was written.
     Written,
     /// Something in it is refused, now and later, with the reason.
-    Refused(String),
+    Refused(Refusal),
     /// These are refused; all others were written.
     Partly(Vec<RefusedPoint>),
+}
+
+/// Why a request was refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: String,
+    /// Whether it is said to be about a line, or about how much there is.
+    pub(super) is_of_lines: bool,
+}
+
+impl Refusal {
+    pub(super) fn of_lines(reason: String) -> Self {
+        Self { reason, is_of_lines: true }
+    }
 }
 
 /// Reads the answer to a request with so many lines. An error says nothing about the points.
@@ -50,9 +68,13 @@ pub(super) fn verdict(
     match status {
         204 => Ok(Verdict::Written),
         400 if version == Version::Three => Ok(named_lines(&answer.text, lines)
-            .map_or_else(|| Verdict::Refused(reason(status, &answer.text)), Verdict::Partly)),
-        400 | 422 => Ok(Verdict::Refused(reason(status, &answer.text))),
-        413 => Ok(Verdict::Refused("413: too large".to_owned())),
+            .map_or_else(|| refused(status, &answer.text), Verdict::Partly)),
+        400 | 422 => Ok(refused(status, &answer.text)),
+        // A single line of ours is never too large for a server that takes any.
+        413 => Ok(Verdict::Refused(Refusal {
+            reason: "413: too large".to_owned(),
+            is_of_lines: lines > 1,
+        })),
         401 | 403 => failed(
             SinkErrorKind::Fatal,
             format!("{name} answered {status}: {}", version.what_is_wrong_with_credentials()),
@@ -70,15 +92,49 @@ pub(super) fn verdict(
             "InfluxDB 1 has no such retention policy: create it, or correct retention_policy"
                 .to_owned(),
         ),
-        _ => failed(
+        408 | 504 => failed(
+            SinkErrorKind::TookTooLong,
+            format!("{name} answered {status}: the write took too long"),
+        ),
+        // The write's own time limit, in InfluxDB 1 and 2.
+        500 if answer.text.contains(TIMEOUT) => failed(
+            SinkErrorKind::TookTooLong,
+            format!("{name} answered {status}: the write took too long"),
+        ),
+        507 => failed(
+            SinkErrorKind::RetryAfter(answer.retry_after),
+            format!("{name} answered 507: its disk is full"),
+        ),
+        425 | 429 | 500.. => failed(
             SinkErrorKind::RetryAfter(answer.retry_after),
             format!("{name} answered {status}"),
+        ),
+        _ => failed(
+            SinkErrorKind::Fatal,
+            format!("{name} answered {status}, which is about the request: is this its URL?"),
         ),
     }
 }
 
+/// What `Retry-After` asks for: seconds, or a date, which is as far from now as from the answer's own
+/// `Date`, so that clocks need not agree.
+pub(super) fn retry_after(value: &str, date: Option<&str>, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = httpdate::parse_http_date(value).ok()?;
+    let now = date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or(now);
+    Some(then.duration_since(now).unwrap_or_default())
+}
+
+fn refused(status: u16, text: &str) -> Verdict {
+    let is_of_lines = OF_LINES.iter().any(|words| text.contains(words));
+    Verdict::Refused(Refusal { reason: reason(status, text), is_of_lines })
+}
+
 impl Version {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::One => "InfluxDB 1",
             Self::Two => "InfluxDB 2",
@@ -140,5 +196,8 @@ fn reason(status: u16, text: &str) -> String {
 }
 
 const REASON_CHARACTERS: usize = 300;
+/// What all versions say about a line, and about nothing else.
+const OF_LINES: [&str; 4] = ["unable to parse", "partial write", "field type conflict", "line_number"];
+const TIMEOUT: &str = "timeout";
 /// What InfluxDB 1.6 to 1.8 say, with status 500.
 const NO_RETENTION_POLICY: &str = "retention policy not found";

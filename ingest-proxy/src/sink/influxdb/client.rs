@@ -3,7 +3,10 @@
 //! A request that fails on a kept connection is sent once more on a new one: servers close what is idle,
 //! and to write twice changes nothing. Beyond that nothing is repeated here.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    time::{Duration, SystemTime},
+};
 
 use futures_rustls::TlsConnector;
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,7 +14,7 @@ use hyper::{
     Request, Response,
     body::{Bytes, Incoming},
     client::conn::http1::{SendRequest, handshake},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, DATE, HOST, RETRY_AFTER},
     rt::{Read, Write},
 };
 use hyper_util::rt::TokioIo;
@@ -19,7 +22,10 @@ use rustls_pki_types::ServerName;
 use tokio::{net::TcpStream, sync::Mutex, time::timeout};
 use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 
-use super::{Answer, Authorization, Secret, Server, SinkError, tls, unreachable, wrong};
+use super::{
+    Answer, Authorization, Secret, Server, SinkError, answer::retry_after, late, tls, unreachable,
+    wrong,
+};
 
 /// A client that posts lines to one path.
 pub(in crate::sink) struct Client {
@@ -47,9 +53,9 @@ impl Client {
         Ok(Self { server, tls, target, authorization, kept: Mutex::default() })
     }
 
-    pub(super) async fn post(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
+    pub(in crate::sink) async fn post(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
         let asked = timeout(REQUEST_LIMIT, self.ask(secret, body)).await;
-        asked.unwrap_or_else(|_| Err(unreachable("the database doesn't answer in time")))
+        asked.unwrap_or_else(|_| Err(late()))
     }
 
     async fn ask(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
@@ -87,9 +93,9 @@ impl Client {
         connection: Connection,
     ) -> Result<Answer, SinkError> {
         let (head, body) = answer.into_parts();
-        let retry_after = head.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        // In seconds; a date would need a clock that agrees with the server's.
-        let retry_after = retry_after.and_then(|text| text.trim().parse().ok());
+        let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header(RETRY_AFTER)
+            .and_then(|value| retry_after(value, header(DATE), SystemTime::now()));
         let text = match Limited::new(body, ANSWER_LIMIT).collect().await {
             Ok(body) => {
                 *self.kept.lock().await = Some(connection);
@@ -98,7 +104,6 @@ impl Client {
             // Only what was refused is read from it, and that can be found without it.
             Err(_) => String::new(),
         };
-        let retry_after = retry_after.map(Duration::from_secs);
         Ok(Answer { status: head.status.as_u16(), retry_after, text })
     }
 

@@ -82,13 +82,19 @@ async fn points_go_out_as_our_own_lines_with_nanoseconds() {
     }
 }
 
+/// Takes what has no line, and answers this to the rest.
+fn of_lines(body: &str, code: u16) -> (u16, &'static str, String) {
+    status(if body.starts_with('#') { 204 } else { code })
+}
+
 #[tokio::test]
 async fn every_status_has_its_kind() {
     const FATAL: Option<SinkErrorKind> = Some(SinkErrorKind::Fatal);
     const RETRY: Option<SinkErrorKind> = Some(SinkErrorKind::RetryAfter(None));
+    const LATE: Option<SinkErrorKind> = Some(SinkErrorKind::TookTooLong);
     macro_rules! check {
         ($make:expr, $($code:literal => $kind:expr,)*) => { $(
-            let (sink, _) = database($make, |_, _| status($code)).await;
+            let (sink, _) = database($make, |_, body| of_lines(body, $code)).await;
             let outcome = sink.write(&[point(1)]).await;
             let kind = outcome.as_ref().err().map(|error| error.kind().clone());
             assert_eq!(kind, $kind, "{}", $code);
@@ -96,7 +102,7 @@ async fn every_status_has_its_kind() {
                 let report = error.report();
                 assert!(!report.contains("SECRET"), "no text of the database in the log: {report}");
                 assert!(!report.contains("T0KEN"), "{report}");
-                assert_eq!(error.is_retryable(), kind == RETRY);
+                assert_eq!(error.is_retryable(), kind == RETRY || kind == LATE);
             }
         )* };
     }
@@ -113,26 +119,146 @@ async fn every_status_has_its_kind() {
             401 => FATAL,
             403 => FATAL,
             404 => FATAL,
+            405 => FATAL,
+            408 => LATE,
             413 => refused("413: too large"),
+            415 => FATAL,
             422 => refused("422: SECRET-ECHO of a line"),
             429 => RETRY,
             500 => RETRY,
             502 => RETRY,
             503 => RETRY,
+            504 => LATE,
+            507 => RETRY,
+            599 => RETRY,
         }
     }
 }
 
 #[tokio::test]
 async fn the_time_that_a_database_asks_for_is_told() {
-    for (make, code) in [(one as Make, 503_u16), (three, 429)] {
-        let (sink, _) = match code {
-            503 => database(make, |_, _| (503, "Retry-After: 17\r\n", String::new())).await,
-            _ => database(make, |_, _| (429, "Retry-After: 17\r\n", String::new())).await,
-        };
-        let error = sink.write(&[point(1)]).await.unwrap_err();
-        let asked = Some(Duration::from_secs(17));
-        assert_eq!(error.kind(), &SinkErrorKind::RetryAfter(asked), "{code}");
+    const SECONDS: &str = "Retry-After: 17\r\n";
+    const DATE: &str = "Date: Tue, 03 Nov 2026 10:00:00 GMT\r\n\
+                        Retry-After: Tue, 03 Nov 2026 10:00:17 GMT\r\n";
+    const PAST: &str = "Date: Tue, 03 Nov 2026 10:00:00 GMT\r\n\
+                        Retry-After: Tue, 03 Nov 2026 09:00:00 GMT\r\n";
+    const NONSENSE: &str = "Retry-After: soon\r\n";
+    macro_rules! check {
+        ($($code:literal, $headers:expr => $asked:expr,)*) => { $( for make in ALL {
+            let (sink, _) = database(make, |_, _| ($code, $headers, String::new())).await;
+            for attempt in 0..2 {
+                let error = sink.write(&[point(1)]).await.unwrap_err();
+                let asked: Option<u64> = $asked;
+                let kind = SinkErrorKind::RetryAfter(asked.map(Duration::from_secs));
+                assert_eq!(error.kind(), &kind, "{} {} {attempt}", $code, $headers);
+            }
+        } )* };
+    }
+    check! {
+        503, SECONDS => Some(17),
+        429, SECONDS => Some(17),
+        503, DATE => Some(17),
+        429, DATE => Some(17),
+        503, PAST => Some(0),
+        503, NONSENSE => None,
+        429, "" => None,
+    }
+}
+
+#[test]
+fn a_date_to_come_back_at_without_the_answers_own_is_by_our_clock() {
+    let then = "Tue, 03 Nov 2026 10:00:17 GMT";
+    let now = httpdate::parse_http_date("Tue, 03 Nov 2026 10:00:00 GMT").unwrap();
+    for date in [None, Some("nonsense")] {
+        assert_eq!(answer::retry_after(then, date, now), Some(Duration::from_secs(17)));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_was_busy_is_written_to_again() {
+    let (sink, seen) = database(two, |_, body| match body.contains("n=1i") {
+        true => (429, "Retry-After: 1\r\n", String::new()),
+        false => status(204),
+    })
+    .await;
+    assert!(sink.write(&[point(1)]).await.is_err());
+    for n in 2..5 {
+        sink.write(&[point(n)]).await.unwrap();
+    }
+    // The refused one went out by both clients.
+    assert_eq!(seen.lock().unwrap().len(), 2 + 3);
+}
+
+#[tokio::test]
+async fn d3_a_request_that_is_refused_as_a_whole_costs_no_point() {
+    // Nothing is taken, or nothing but what is empty; the second is the lines' fault.
+    let by_request: Respond = |_, _| (400, "", "{\"message\":\"bad precision\"}".to_owned());
+    let by_line: Respond = |_, body| of_lines(body, 400);
+    let unprocessable: Respond = |_, _| (422, "", String::new());
+    let too_large: Respond = |_, _| (413, "", String::new());
+    for make in ALL {
+        for (respond, requests) in [(by_request, 2), (unprocessable, 2)] {
+            let (sink, seen) = database(make, respond).await;
+            let error = sink.write(&points(0..500)).await.unwrap_err();
+            assert_eq!(error.kind(), &SinkErrorKind::Fatal, "{error:?}");
+            assert!(error.report().contains("refuses the request and not a line"));
+            let seen = seen.lock().unwrap();
+            assert_eq!(seen.len(), requests, "no search for what isn't there");
+            assert!(seen[1].1.lines().all(|line| line.starts_with('#')), "{seen:?}");
+        }
+        let (sink, _) = database(make, too_large).await;
+        let error = sink.write(&points(0..4)).await.unwrap_err();
+        assert_eq!(error.kind(), &SinkErrorKind::Fatal, "{error:?}");
+        let (sink, _) = database(make, by_line).await;
+        let error = sink.write(&points(0..4)).await.unwrap_err();
+        let SinkErrorKind::LinesRefused(refused) = error.kind() else { panic!("{error:?}") };
+        assert_eq!(refused.len(), 4);
+    }
+}
+
+#[tokio::test]
+async fn what_says_that_it_is_about_a_line_is_believed() {
+    for text in [
+        r#"{"code":"invalid","message":"unable to parse 'm': missing fields"}"#,
+        r#"{"code":"unprocessable entity","message":"partial write: points beyond retention"}"#,
+    ] {
+        let answer = Answer { status: 400, retry_after: None, text: text.to_owned() };
+        let verdict = verdict(Version::Two, &answer, 1).unwrap();
+        assert!(matches!(verdict, Verdict::Refused(Refusal { is_of_lines: true, .. })), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_is_given_up_and_fewer_points_are_to_be_tried() {
+    let silent: Respond = |_, _| (stub::SILENT, "", String::new());
+    let trickling: Respond = |_, _| (500, stub::TRICKLING, String::new());
+    for make in ALL {
+        for respond in [silent, trickling] {
+            let (sink, seen) = database(make, respond).await;
+            let points = [point(1)];
+            let asked = async {
+                while seen.lock().unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+                // From now on, time passes as fast as all wait for it.
+                tokio::time::pause();
+            };
+            let (outcome, ()) = tokio::join!(sink.write(&points), asked);
+            tokio::time::resume();
+            assert_eq!(outcome.unwrap_err().kind(), &SinkErrorKind::TookTooLong);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_databases_own_time_limit_is_a_call_for_fewer_points() {
+    for (version, text) in [
+        (Version::One, "{\"error\":\"timeout\"}"),
+        (Version::Two, "{\"message\":\"unexpected error writing points to database: timeout\"}"),
+    ] {
+        let answer = Answer { status: 500, retry_after: None, text: text.to_owned() };
+        let error = verdict(version, &answer, 5).unwrap_err();
+        assert_eq!(error.kind(), &SinkErrorKind::TookTooLong);
     }
 }
 
@@ -148,7 +274,7 @@ async fn the_bad_line_is_found_and_the_rest_written() {
         let seen = seen.lock().unwrap();
         let written: String = seen
             .iter()
-            .filter(|(_, body)| !body.contains("n=13i"))
+            .filter(|(_, body)| !body.contains("n=13i") && !body.starts_with('#'))
             .map(|(_, body)| body.as_str())
             .collect();
         let expected: String =

@@ -11,6 +11,11 @@ pub(super) type Seen = Arc<Mutex<Vec<(String, String)>>>;
 /// Status, further headers, and text of the answer to a head and a body.
 pub(super) type Respond = fn(&str, &str) -> (u16, &'static str, String);
 
+/// A status that means: no answer, ever.
+pub(super) const SILENT: u16 = 0;
+/// A header that means: the answer's text comes a byte a second, and has no end.
+pub(super) const TRICKLING: &str = "X-Stub: trickling\r\n";
+
 /// Begins to serve; returns where, and what it sees.
 pub(super) async fn start(respond: Respond) -> (String, Seen) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -41,6 +46,17 @@ pub(super) async fn serve(
         if length.is_some_and(|length: usize| body.len() >= length) {
             seen.lock().unwrap().push((head.to_owned(), body.to_owned()));
             let (status, headers, text) = respond(head, body);
+            if status == SILENT {
+                std::future::pending::<()>().await;
+            }
+            if headers == TRICKLING {
+                let head = format!("HTTP/1.1 {status} x\r\nContent-Length: 1000000\r\n\r\n");
+                stream.write_all(head.as_bytes()).await.unwrap();
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                }
+                return;
+            }
             let reply = format!(
                 "HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{headers}\r\n{text}",
                 text.len()
