@@ -1,6 +1,7 @@
 //! The command line.
 
 mod key;
+mod quarantine;
 mod store;
 
 use std::{
@@ -66,6 +67,9 @@ enum Action {
     /// Which measurements are admitted
     #[command(subcommand)]
     Schema(SchemaAction),
+    /// Lines that sinks refused for good: look at them, put them back, delete them
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// Print some of the embedded store
     Query(store::Query),
     /// Print the embedded store as line protocol, or write it to a sink
@@ -134,6 +138,7 @@ impl Command {
                 Ok(())
             }
             Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
+            Action::Quarantine(action) => quarantine::quarantine(config, action),
             Action::Query(query) => store::query(&config.data_dir, query),
             Action::Export { to: None } => store::print(&config.data_dir),
             Action::Export { to: Some(sink) } => store::export(config, &sink),

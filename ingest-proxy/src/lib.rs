@@ -6,6 +6,7 @@
 
 mod admission;
 mod config;
+mod control;
 mod error;
 pub mod front;
 mod health;
@@ -24,6 +25,7 @@ mod transfer;
 pub mod writer;
 
 pub use config::{Config, FrontConfig, Limits, SinkConfig, Target, UnixFront};
+pub use control::Control;
 pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};

@@ -12,6 +12,7 @@ use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, Oni
 use crate::{
     admission::Admission,
     config::{Config, Limits, SinkConfig, Target},
+    control::ControlSocket,
     error::{Error, ErrorKind},
     front::{self, Front, Progress},
     health::{Health, Report},
@@ -40,6 +41,7 @@ pub struct OpenProxy {
     data_dir: PathBuf,
     schemas: CurrentSchemas,
     queue: Queue,
+    control: ControlSocket,
     admission: Arc<Admission>,
     limits: Arc<Limits>,
     writers: Vec<Writer>,
@@ -84,6 +86,7 @@ impl OpenProxy {
             .await
             .map_err(|error| Error::new(ErrorKind::Storage, "register sinks").because(error))?;
         // After the queue, which no two proxies have open.
+        let control = ControlSocket::bind(folder)?;
         let front = Front::open(&config).await?;
         let (mut writers, mut homeless) = (Vec::new(), now.iter().collect::<Vec<_>>());
         for sink in config.sinks {
@@ -132,6 +135,7 @@ impl OpenProxy {
             data_dir,
             schemas,
             queue,
+            control,
             admission,
             limits,
             writers,
@@ -173,6 +177,7 @@ impl OpenProxy {
             };
             writers.spawn(health.serve(report, self.page, writers_stopped.clone()));
         }
+        writers.spawn(self.control.serve(self.queue.clone(), writers_stopped.clone()));
         writers.spawn(self.schemas.follow(self.data_dir, writers_stopped.clone()));
         for writer in self.writers {
             writers.spawn(writer.run(writers_stopped.clone()));

@@ -7,6 +7,7 @@
 //! all that waits for it at once. The queue doesn't judge points: what comes in was admitted.
 
 mod commit;
+mod quarantine;
 mod stats;
 mod store;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, oneshot, watch};
 use undertone_wire::Point;
 
@@ -23,6 +25,7 @@ use crate::lines;
 use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 
 use commit::{Command, Reply, Request};
+pub use quarantine::{Kept, Which};
 pub use stats::{QueueStats, Tally};
 use store::{Prepared, Store};
 
@@ -119,7 +122,7 @@ pub struct PointBatch {
 }
 
 /// A line that a sink refused for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quarantined {
     /// The sink that refused it.
     pub sink: String,

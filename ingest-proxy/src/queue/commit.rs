@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::store::{Prepared, Store, Stored};
-use super::{Admitted, Quarantined, QueueStats, SessionRecord};
+use super::{Admitted, Kept, Quarantined, QueueStats, SessionRecord, Which};
 use undertone_storage::StorageError;
 
 /// Where the answer goes.
@@ -28,6 +28,9 @@ pub(super) enum Command {
     Read { sink: String, points: usize, reply: Reply<Stored> },
     Advance { sink: String, through: i64, refused: Vec<Quarantined>, reply: Reply<()> },
     Quarantined(usize, Reply<Vec<Quarantined>>),
+    Kept { which: Which, after: i64, limit: usize, reply: Reply<Vec<Kept>> },
+    PutBack(Which, Reply<u64>),
+    DeleteKept(Which, Reply<u64>),
     Lag(String, Reply<u64>),
     Sessions(Reply<Vec<SessionRecord>>),
     Maintain(Reply<()>),
@@ -142,6 +145,19 @@ fn serve(store: &mut Store, command: Command, publish: impl Fn(&Store)) {
         Command::Read { sink, points, reply } => reply.send(store.read(&sink, points)),
         Command::Quarantined(limit, reply) => reply.send(store.quarantined(limit)),
         Command::Sessions(reply) => reply.send(store.sessions()),
+        Command::Kept { which, after, limit, reply } => {
+            reply.send(store.kept(&which, after, limit));
+        }
+        Command::PutBack(which, reply) => {
+            let outcome = store.put_back(&which);
+            publish(store);
+            reply.send(outcome);
+        }
+        Command::DeleteKept(which, reply) => {
+            let outcome = store.delete_kept(&which);
+            publish(store);
+            reply.send(outcome);
+        }
         Command::Lag(sink, reply) => reply.send(store.lag(&sink)),
         // Handled where they are taken.
         Command::Admit(..) | Command::Close(..) => {}

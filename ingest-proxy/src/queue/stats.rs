@@ -68,6 +68,16 @@ impl QueueStats {
         self.count(QUARANTINE_DROPPED)
     }
 
+    /// Refused lines that the operator put back; they are delivered in parcels of their own.
+    pub fn put_back(&self) -> u64 {
+        self.count(PUT_BACK)
+    }
+
+    /// Refused lines that the operator deleted.
+    pub fn quarantine_deleted(&self) -> u64 {
+        self.count(QUARANTINE_DELETED)
+    }
+
     /// What admissions counted as refused, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counts.iter().filter_map(|(name, &count)| Some((name.strip_prefix(REFUSED)?, count)))
@@ -96,5 +106,7 @@ pub(super) const REPLAYED: &str = "replayed";
 pub(super) const FORGOTTEN_EARLY: &str = "forgotten_early";
 pub(super) const QUARANTINED: &str = "quarantined";
 pub(super) const QUARANTINE_DROPPED: &str = "quarantine_dropped";
+pub(super) const PUT_BACK: &str = "put_back";
+pub(super) const QUARANTINE_DELETED: &str = "quarantine_deleted";
 pub(super) const REFUSED: &str = "refused:";
 pub(super) const REFUSED_PARCELS: &str = "refused_parcels:";

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod delivery;
+mod quarantine;
 mod sessions;
 mod time;
 
@@ -286,6 +287,10 @@ pub(super) const FORMAT: FileFormat = FileFormat {
             only INTEGER PRIMARY KEY,
             seconds INTEGER NOT NULL
         ) STRICT;
+    ",
+        "
+        -- Which sink alone a parcel is for: what it refused, and was put back. NULL: all.
+        ALTER TABLE parcel ADD COLUMN sink TEXT;
     ",
     ],
 };

@@ -452,3 +452,98 @@ fn p8_chaff_takes_the_same_commit_as_what_is_stored_refused_or_known() {
         before = after;
     }
 }
+
+/// Three lines that sinks refused, in the order of their numbers.
+async fn with_refused_lines(queue: &Queue) -> Vec<Kept> {
+    queue.register_sinks(&["a", "b"]).await.unwrap();
+    let line = |sink: &str, n: i64| Quarantined {
+        sink: sink.to_owned(),
+        reason: "400: why".to_owned(),
+        line: format!("m n=1i {n}"),
+    };
+    queue.advance("a", 0, vec![line("a", 1), line("a", 2)]).await.unwrap();
+    queue.advance("b", 0, vec![line("b", 3)]).await.unwrap();
+    queue.kept(Which::default(), 0, 99).await.unwrap()
+}
+
+fn of_sink(sink: &str) -> Which {
+    Which { sink: Some(sink.to_owned()), ..Which::default() }
+}
+
+#[tokio::test]
+async fn refused_lines_are_listed_by_sink_number_and_page() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let queue = open(&folder, QueueLimits::default(), &clock);
+    let all = with_refused_lines(&queue).await;
+    assert_eq!(all.iter().map(|kept| kept.id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!((all[0].refused_at, all[2].line.sink.as_str()), (1_800_000_000, "b"));
+    for (which, after, limit, ids) in [
+        (Which::default(), 1, 1, &[2][..]),
+        (of_sink("b"), 0, 9, &[3]),
+        (of_sink("c"), 0, 9, &[]),
+        (Which { sink: None, ids: vec![3, 1, 7] }, 0, 9, &[1, 3]),
+        (Which { sink: Some("a".to_owned()), ids: vec![3, 1] }, 0, 9, &[1]),
+    ] {
+        let found = queue.kept(which, after, limit).await.unwrap();
+        assert_eq!(found.iter().map(|kept| kept.id).collect::<Vec<_>>(), ids);
+    }
+}
+
+#[tokio::test]
+async fn d3_what_is_put_back_comes_once_and_to_the_sink_that_refused_it_alone() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let queue = open(&folder, QueueLimits::default(), &clock);
+    with_refused_lines(&queue).await;
+    queue.admit(parcel(1)).await.unwrap();
+    assert_eq!(queue.put_back(of_sink("a")).await.unwrap(), 2);
+    assert_eq!(queue.put_back(of_sink("a")).await.unwrap(), 0);
+    assert_eq!(queue.kept(Which::default(), 0, 9).await.unwrap().len(), 1);
+    queue.close().await.unwrap();
+
+    let queue = open(&folder, QueueLimits::default(), &clock);
+    assert_eq!(waiting(&queue, "a").await, [100, 101, 1, 2]);
+    assert_eq!(waiting(&queue, "b").await, [100, 101]);
+    for sink in ["a", "b"] {
+        let batch = queue.read(sink, usize::MAX).await.unwrap();
+        queue.advance(sink, batch.through.unwrap(), Vec::new()).await.unwrap();
+    }
+    let stats = queue.stats();
+    assert_eq!((stats.waiting_parcels, stats.waiting_bytes, stats.put_back()), (0, 0, 2));
+    // Admitted and put back is delivered.
+    assert_eq!(stats.delivered().points, stats.admitted().points + stats.put_back());
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_back_stays() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let limits = QueueLimits { bytes: 120, ..QueueLimits::default() };
+    let queue = open(&folder, limits, &clock);
+    with_refused_lines(&queue).await;
+    queue.register_sinks(&["a"]).await.unwrap();
+    let gone = queue.put_back(Which::default()).await.unwrap_err();
+    assert_eq!(gone.kind(), StorageErrorKind::UnknownSink);
+    assert!(gone.to_string().contains("\"b\""), "{gone}");
+    let full = queue.put_back(of_sink("a")).await.unwrap_err();
+    assert_eq!(full.kind(), StorageErrorKind::Full, "{full}");
+    assert_eq!(queue.kept(Which::default(), 0, 9).await.unwrap().len(), 3);
+    assert_eq!(queue.put_back(Which { sink: None, ids: vec![2] }).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn s7_a_refused_line_that_is_deleted_is_gone_from_the_disk() {
+    let (folder, clock) = (TempDir::new().unwrap(), TestClock::new());
+    let queue = open(&folder, QueueLimits::default(), &clock);
+    queue.register_sinks(&["a"]).await.unwrap();
+    let line = "needle-in-the-quarantine n=1i 1".to_owned();
+    let refused = Quarantined { sink: "a".to_owned(), reason: "why".to_owned(), line };
+    queue.advance("a", 0, vec![refused]).await.unwrap();
+    let on_disk = || {
+        let files = fs::read_dir(folder.path()).unwrap();
+        let mut files = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+        files.any(|bytes| bytes.windows(25).any(|window| window == b"needle-in-the-quarantine "))
+    };
+    assert!(on_disk(), "the control: it was there");
+    assert_eq!(queue.delete_kept(Which::default()).await.unwrap(), 1);
+    assert!(!on_disk());
+    assert_eq!(queue.stats().quarantine_deleted(), 1);
+}

@@ -35,14 +35,20 @@ impl Store {
             let mut stored = Stored { lines: String::new(), through: None };
             let mut points = 0;
             let mut statement = self.connection.prepare_cached(
-                "SELECT seq, points, lines FROM parcel WHERE seq > ? ORDER BY seq",
+                "SELECT seq, points, lines, coalesce(sink, ?2) = ?2 FROM parcel WHERE seq > ?1
+                 ORDER BY seq",
             )?;
-            let mut rows = statement.query([position])?;
+            let mut rows = statement.query(params![position, sink])?;
             while let Some(row) = rows.next()? {
+                if !row.get(3)? {
+                    // For another sink alone: passed.
+                    stored.through = Some(row.get(0)?);
+                    continue;
+                }
                 let lines = row.get_ref(2)?.as_bytes()?;
                 points += from_sql(row.get(1)?);
                 let full = points > limit as u64 || stored.lines.len() + lines.len() > READ_BYTES;
-                if full && stored.through.is_some() {
+                if full && !stored.lines.is_empty() {
                     break;
                 }
                 // Damaged text is counted where it is parsed.
@@ -105,7 +111,7 @@ impl Store {
         Ok(first.map_or(0, |first| from_sql(self.stats.newest - first + 1)))
     }
 
-    fn position(&self, sink: &str) -> Result<i64, StorageError> {
+    pub(super) fn position(&self, sink: &str) -> Result<i64, StorageError> {
         self.connection
             .prepare_cached("SELECT seq FROM position WHERE sink = ?")
             .and_then(|mut statement| statement.query_row([sink], |row| row.get(0)).optional())

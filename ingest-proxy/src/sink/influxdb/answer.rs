@@ -197,7 +197,8 @@ fn reason(status: u16, text: &str) -> String {
 
 const REASON_CHARACTERS: usize = 300;
 /// What all versions say about a line, and about nothing else.
-const OF_LINES: [&str; 4] = ["unable to parse", "partial write", "field type conflict", "line_number"];
+const OF_LINES: [&str; 4] =
+    ["unable to parse", "partial write", "field type conflict", "line_number"];
 const TIMEOUT: &str = "timeout";
 /// What InfluxDB 1.6 to 1.8 say, with status 500.
 const NO_RETENTION_POLICY: &str = "retention policy not found";

@@ -53,7 +53,11 @@ impl Client {
         Ok(Self { server, tls, target, authorization, kept: Mutex::default() })
     }
 
-    pub(in crate::sink) async fn post(&self, secret: &Secret, body: Bytes) -> Result<Answer, SinkError> {
+    pub(in crate::sink) async fn post(
+        &self,
+        secret: &Secret,
+        body: Bytes,
+    ) -> Result<Answer, SinkError> {
         let asked = timeout(REQUEST_LIMIT, self.ask(secret, body)).await;
         asked.unwrap_or_else(|_| Err(late()))
     }
