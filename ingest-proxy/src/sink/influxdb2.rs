@@ -75,14 +75,14 @@ pub(super) struct PlainClient {
     /// A client has one token for life, so there is a new one for a new token.
     of_token: Mutex<Option<(String, influxdb2::Client)>>,
     /// What a busy database is asked by.
-    own: Client,
+    own: Box<Client>,
     busy: AtomicBool,
 }
 
 impl PlainClient {
     fn new(server: Server, org: String, bucket: String, own: Client) -> Self {
         let (of_token, busy) = (Mutex::default(), AtomicBool::new(false));
-        Self { server, org, bucket, of_token, own, busy }
+        Self { server, org, bucket, of_token, own: Box::new(own), busy }
     }
 
     /// The answer, with what it asks for where it says "not now".
