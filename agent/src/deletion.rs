@@ -12,10 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::folder::{LOCK, is_at, is_numbered};
+use crate::{
+    folder::{LOCK, is_at, is_numbered},
+    spool,
+};
 
-/// What agents make in a numbered folder beside its lock: Tor's state, its cache, and the ledger.
-const OWN: [&str; 3] = ["state", "cache", "ledger"];
+/// What agents make in a numbered folder beside its lock: Tor's state, its cache, the ledger, and the spool.
+const OWN: [&str; 4] = ["state", "cache", "ledger", spool::disk::FOLDER];
 /// How long to wait before a lock that is held is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 
@@ -50,6 +53,32 @@ pub fn delete(data_dir: &Path, limit: Duration) -> Deleted {
         deleted.deleted.push(data_dir.to_owned());
     }
     deleted
+}
+
+/// Deletes what waits to be sent in `data_dir`, and nothing else: for whom an answer is taken back without a no. For a
+/// folder that another process uses it waits until `limit` is over. Returns what of it is left.
+///
+/// Makes no file, no thread and no connection.
+pub fn delete_waiting(data_dir: &Path, limit: Duration) -> Vec<PathBuf> {
+    let end = Instant::now() + limit.min(Duration::from_secs(3_600));
+    let spools = numbered(data_dir).into_iter().map(|folder| folder.join(spool::disk::FOLDER));
+    let mut left: Vec<PathBuf> = spools.filter(|spool| is_folder(spool)).collect();
+    left.retain(|spool| {
+        let lock = spool.parent().and_then(|folder| File::open(folder.join(LOCK)).ok());
+        let Some(lock) = lock else { return true };
+        loop {
+            match lock.try_lock() {
+                Ok(()) => {
+                    let kept = fs::remove_dir_all(spool).is_err();
+                    let _ = lock.unlock();
+                    return kept;
+                }
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(RETRY),
+                Err(_) => return true,
+            }
+        }
+    });
+    left
 }
 
 /// The numbered folders, in the order of their names.

@@ -93,6 +93,12 @@ impl Folder {
         }
     }
 
+    /// Where this agent's numbered folder is, if it has one.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(claimed.as_ref()?.path().to_owned())
+    }
+
     fn not_given_up(&self) -> io::Result<()> {
         match self.given_up.load(Ordering::SeqCst) {
             true => Err(io::Error::other("the data folder was given up")),

@@ -71,11 +71,11 @@ mod spool;
 mod transport;
 mod worker;
 
-pub use agent::{Agent, AgentBuilder, State, Statistics};
+pub use agent::{Agent, AgentBuilder, SpoolLimits, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
 pub use cost::Cost;
-pub use deletion::{Deleted, delete as delete_data};
+pub use deletion::{Deleted, delete as delete_data, delete_waiting};
 pub use error::{Error, ErrorKind};
 pub use ledger::Ledger;
 pub use points::{Overflow, Points};
@@ -85,6 +85,7 @@ pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
 pub use scope::{Scope, ScopeError};
 pub use shutdown::Shutdown;
+pub use spool::{Drops, Witness, Witnessed};
 pub use transport::{TorStatus, TorTrouble, Transport};
 pub use undertone_instruments::*;
 pub use undertone_wire::{

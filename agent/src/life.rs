@@ -6,35 +6,27 @@
 //! a time, so that a slow Tor delays no snapshot and no cut. A slot that comes while one is still
 //! running is lost: a slow ingest side changes no rhythm.
 
-use std::{sync::Arc, time::Duration};
+mod sending;
 
-use tokio::{sync::mpsc, time::timeout};
-use undertone_wire::{batch::Payload, endpoint::Endpoint, parcel::ParcelId};
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc;
+use undertone_wire::session::SessionId;
+
+use self::sending::{Pushing, running};
 
 use crate::{
-    agent::State,
     batch::Batch,
-    clock::{Hold, Moment},
+    clock::Moment,
     preview::Preview,
-    pusher::{FailureKind, Outcome, push},
     route::Route,
     schedule::{Event, Schedule},
     session::Session,
     snapshot::Snapshots,
-    spool::{Sealed, Spool},
-    transport::Pending,
+    spool::{Sealed, Spool, Way, disk::Restored},
+    transport::Isolation,
     worker::{Look, Stop, Worker},
 };
-
-/// How long a failed push at shutdown waits for the next try.
-const RETRY_WHILE_DRAINING: Duration = Duration::from_millis(500);
-
-/// A push while draining is given up after this, the next one after twice as long, and so on: its
-/// circuit may be dead, and there is not much time left.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
-
-/// A push that runs: which parcel, and what becomes of it. Simulated time waits for it.
-type Pushing = Pending<'static, (ParcelId, Outcome, Option<Hold>)>;
 
 /// What belongs to one session alone.
 pub(crate) struct Life<'a> {
@@ -44,6 +36,10 @@ pub(crate) struct Life<'a> {
     snapshots: Snapshots,
     batch: Batch,
     spool: Spool,
+    /// What an earlier process has left on the disk, until it is known.
+    restoring: Option<mpsc::UnboundedReceiver<Restored>>,
+    /// The ways of its sessions, whose parcels are sent as they are.
+    earlier: BTreeMap<SessionId, Route>,
     schedule: Schedule,
     /// When it is over; never, if sessions last as long as their agent.
     end: Option<Moment>,
@@ -62,7 +58,7 @@ impl<'a> Life<'a> {
     pub(crate) fn begin(
         worker: &'a mut Worker,
         session: Session,
-        endpoint: Endpoint,
+        route: Route,
         end: Option<Moment>,
     ) -> Self {
         let schedule = Schedule::new(
@@ -71,10 +67,17 @@ impl<'a> Life<'a> {
             worker.profile.rhythm(worker.scope),
             worker.clock.randomness(),
         );
+        let spool = Spool::new(worker.parcel_age);
+        let (spool, restoring) = match worker.disk.take() {
+            Some((disk, restoring)) => (spool.on(disk), Some(restoring)),
+            None => (spool, None),
+        };
         Self {
             snapshots: Snapshots::new(worker.registry.clone(), worker.interval),
-            spool: Spool::new(worker.profile.parcel_age(worker.scope)),
-            route: Route::new(endpoint, session.isolation),
+            spool,
+            restoring,
+            earlier: BTreeMap::new(),
+            route,
             worker,
             session,
             batch: Batch::default(),
@@ -92,11 +95,14 @@ impl<'a> Life<'a> {
             tokio::select! {
                 biased;
                 stop = stop.recv() => break Ended::Stopped(stop),
-                (id, outcome, hold) = running(&mut pushing) => {
-                    self.decide(id, outcome);
+                (outcome, hold) = running(&mut pushing) => {
+                    if let Some(push) = pushing.take() {
+                        self.decide(&push, outcome);
+                    }
                     drop(hold);
                     pushing = self.pushes_on(outcome).then(|| self.push());
                 }
+                Some(restored) = restored(&mut self.restoring) => self.restore(restored),
                 Some(Look(answer)) = self.worker.looks.recv() => {
                     // Whoever asked may have given up waiting.
                     let _ = answer.send(self.preview());
@@ -122,7 +128,7 @@ impl<'a> Life<'a> {
         if stopped && self.worker.profile.drains_at_shutdown() {
             self.drain(pushing).await;
         }
-        self.end();
+        self.end().await;
         ended
     }
 
@@ -136,48 +142,33 @@ impl<'a> Life<'a> {
         Preview::of_session(self.session.id(), &self.spool, batch, inbox, gate)
     }
 
-    /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).
-    fn end(self) {
-        let gone = self.spool.dropped() + self.spool.len() as u64;
-        self.worker.parcels_dropped += gone;
-        let dropped = self.worker.parcels_dropped;
+    /// What is unsent is gone, and counted (invariant P10), or it waits on the disk; the circuits are ended
+    /// (P7).
+    async fn end(self) {
+        let waiting = self.spool.outliving();
+        let drops = self.spool.close().await;
+        self.worker.drops = self.worker.drops.and(drops);
+        let drops = self.worker.drops;
         self.worker.shared.change(|seen| {
-            seen.statistics.parcels_waiting = 0;
-            seen.statistics.parcels_dropped = dropped;
+            seen.statistics.parcels_waiting = waiting;
+            seen.statistics.drops = drops;
         });
-        self.worker.transport.end(self.route.isolation);
+        for route in self.earlier.values().chain([&self.route]) {
+            route.isolations().for_each(|isolation| self.worker.transport.end(isolation));
+        }
     }
 
-    /// Sends what there is, one after another, for as long as it is taken.
-    async fn drain(&mut self, mut pushing: Option<Pushing>) {
-        self.snapshot();
-        self.cut();
-        let mut patience = FIRST_PATIENCE;
-        loop {
-            if pushing.is_none() && self.spool.len() == 0 {
-                // What had no room before may have it now; chaff alone is not worth a push.
-                self.cut_points();
-                if self.spool.len() == 0 {
-                    return;
-                }
-            }
-            let push = pushing.take().unwrap_or_else(|| self.push());
-            match timeout(patience, push).await {
-                Ok((id, outcome, _)) => {
-                    self.decide(id, outcome);
-                    if let Outcome::Failed(_) | Outcome::Hung(_) = outcome {
-                        tokio::time::sleep(RETRY_WHILE_DRAINING).await;
-                    }
-                }
-                // The parcel still waits; if it did arrive, it is known there when it comes again.
-                Err(_) => {
-                    patience *= 2;
-                    if let Some(left) = self.route.learn(Outcome::Hung(FailureKind::Endpoint)) {
-                        self.worker.transport.end(left);
-                    }
-                }
+    /// What an earlier process left goes first, each of its sessions on circuits of its own (P7).
+    fn restore(&mut self, restored: Restored) {
+        let endpoints = &self.worker.endpoints;
+        for session in self.spool.restore(restored, endpoints, self.worker.clock.now()) {
+            let mut randomness = self.worker.clock.randomness();
+            let isolation = Isolation::random(&mut randomness);
+            if let Some(route) = Route::new(endpoints, isolation, &mut randomness) {
+                self.earlier.entry(session).or_insert(route);
             }
         }
+        self.publish(0);
     }
 
     fn snapshot(&mut self) {
@@ -199,8 +190,9 @@ impl<'a> Life<'a> {
         // Where emptiness need not be hidden, it must not take the place of what waits.
         if !nothing || self.worker.profile.cuts_when_empty() {
             let parcel = self.session.seal(&cut.payload);
-            let route = alone.then(|| self.worker.route(&self.session, &self.route));
-            self.spool.add(Sealed { parcel, route }, self.worker.clock.now());
+            let own = if alone { self.worker.route(&self.session) } else { None };
+            let way = own.map_or(Way::Session, Way::Own);
+            self.spool.add(Sealed::new(parcel, way), self.worker.clock.now());
         }
         let dropped = cut.dropped + self.cut_points();
         if alone {
@@ -234,98 +226,32 @@ impl<'a> Life<'a> {
         {
             dropped += cut.dropped;
             let parcel = self.session.seal(&cut.payload);
-            self.spool.add(Sealed { parcel, route: None }, self.worker.clock.now());
+            self.spool.add(Sealed::new(parcel, Way::Session), self.worker.clock.now());
         }
         dropped
-    }
-
-    /// Whether the next parcel follows without waiting for a slot.
-    fn pushes_on(&self, outcome: Outcome) -> bool {
-        let backlog = self.worker.profile.sends_backlog_at_once() && self.spool.len() > 0;
-        outcome == Outcome::Taken && backlog
-    }
-
-    /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
-    fn push(&mut self) -> Pushing {
-        let (session, worker, route) = (&mut self.session, &*self.worker, &self.route);
-        let (sealed, wait) =
-            self.spool.oldest_or(worker.clock.now(), || chaff(worker, session, route));
-        let (parcel, route) =
-            (sealed.parcel.clone(), sealed.route.as_ref().unwrap_or(route).clone());
-        self.publish(0);
-        let hold = self.worker.clock.hold();
-        let transport = Arc::clone(&self.worker.transport);
-        let (clock, end) = (self.worker.clock.clone(), self.end);
-        let ledger = Arc::clone(&self.worker.ledger);
-        Box::pin(async move {
-            let age = || {
-                let now = clock.now();
-                wait.age(now).filter(|_| end.is_none_or(|end| now < end))
-            };
-            let outcome = push(&*transport, &route, &parcel, &ledger, age).await;
-            (parcel.id(), outcome, hold)
-        })
-    }
-
-    fn decide(&mut self, id: ParcelId, outcome: Outcome) {
-        let left = match self.spool.route(id) {
-            // Its next try, or the next session's first, has a circuit of its own.
-            Some(route) => {
-                let left = route.learn(outcome);
-                Some(left.unwrap_or_else(|| route.leave()))
-            }
-            None => self.route.learn(outcome),
-        };
-        if let Some(left) = left {
-            self.worker.transport.end(left);
-        }
-        if let Outcome::Taken | Outcome::Malformed = outcome {
-            self.spool.remove(id);
-        }
-        self.worker.shared.change(|seen| match outcome {
-            Outcome::Taken => {
-                seen.state = State::Quiet;
-                seen.statistics.parcels_sent += 1;
-            }
-            Outcome::Malformed => {
-                seen.state = State::Failing(FailureKind::Refused);
-                seen.statistics.parcels_refused += 1;
-            }
-            Outcome::Failed(kind) | Outcome::Hung(kind) => {
-                seen.state = State::Failing(kind);
-                seen.statistics.pushes_failed += 1;
-            }
-        });
-        self.publish(0);
     }
 
     /// Shows the host how things are, and that so many more series found no room.
     fn publish(&self, series_dropped: usize) {
         let refused = self.worker.gate.refused().values().sum();
-        let dropped = self.worker.parcels_dropped + self.spool.dropped();
+        let drops = self.worker.drops.and(self.spool.drops());
+        let in_memory_alone = self.spool.disk_refuses();
         self.worker.shared.change(|seen| {
             seen.statistics.series_dropped += series_dropped as u64;
             seen.statistics.readings_refused = refused;
             seen.statistics.parcels_waiting = self.spool.len();
-            seen.statistics.parcels_dropped = dropped;
+            seen.statistics.drops = drops;
+            seen.statistics.disk_refuses = in_memory_alone;
         });
     }
 }
 
-/// An empty batch; with scope `batch` of a session that has nothing else.
-fn chaff(worker: &Worker, session: &mut Session, route: &Route) -> Sealed {
-    let nothing: Payload = Batch::default().cut().payload;
-    if !worker.scope.is_batch() {
-        return Sealed { parcel: session.seal(&nothing), route: None };
+/// What an earlier process left, once it is known; else waits for ever.
+async fn restored(restoring: &mut Option<mpsc::UnboundedReceiver<Restored>>) -> Option<Restored> {
+    let Some(receiver) = restoring else { return std::future::pending().await };
+    let restored = receiver.recv().await;
+    if restored.is_none() {
+        *restoring = None;
     }
-    let mut alone = worker.session();
-    Sealed { parcel: alone.seal(&nothing), route: Some(worker.route(&alone, route)) }
-}
-
-/// The push that runs, if one does; else waits for ever.
-async fn running(pushing: &mut Option<Pushing>) -> (ParcelId, Outcome, Option<Hold>) {
-    match pushing {
-        Some(pushing) => pushing.await,
-        None => std::future::pending().await,
-    }
+    restored
 }

@@ -127,7 +127,7 @@ mod tests {
         clock::Clock,
         session::Session,
         snapshot::{Sample, Series},
-        spool::Sealed,
+        spool::{Sealed, Way},
     };
 
     fn sample(measurement: &str, count: i64) -> Sample {
@@ -150,7 +150,7 @@ mod tests {
         };
         read(&mut batch, &mut gate, 1);
         let first = batch.cut().payload;
-        let sealed = Sealed { parcel: session.seal(&first), route: None };
+        let sealed = Sealed::new(session.seal(&first), Way::Session);
         spool.add(sealed, std::time::Duration::ZERO);
         read(&mut batch, &mut gate, 2);
         read(&mut batch, &mut gate, 3);

@@ -19,7 +19,7 @@ use undertone_wire::{
 
 use crate::{
     ledger::{Book, Tap},
-    route::Route,
+    route::Circuit,
     transport::{Connect, ConnectError, Isolation, Stream},
 };
 
@@ -65,27 +65,32 @@ pub enum FailureKind {
 }
 
 /// Sends one parcel, with the age that it has once there is a stream; none if it is too old by then, or its
-/// session is over: a machine may have slept meanwhile.
+/// session is over: a machine may have slept meanwhile. `hand_over` is waited for before the first byte, and says
+/// whether there may be one.
 pub(crate) async fn push(
     transport: &dyn Connect,
-    route: &Route,
+    circuit: &Circuit,
     parcel: &Parcel,
     ledger: &Arc<Book>,
+    hand_over: impl Future<Output = bool> + Send,
     age: impl Fn() -> Option<Age> + Send,
 ) -> Outcome {
     // Nobody is connected to for what can't be sent.
     if let Err(error) = ledger.ready().await {
         return unrecorded(&error);
     }
-    let limit = CONNECT_LIMIT * 2_u32.pow(route.hung.min(DOUBLINGS));
-    let stream = match connect(transport, &route.endpoint, route.isolation, limit).await {
+    let limit = CONNECT_LIMIT * 2_u32.pow(circuit.hung.min(DOUBLINGS));
+    let stream = match connect(transport, &circuit.endpoint, circuit.isolation, limit).await {
         Ok(stream) => stream,
         Err(outcome) => return outcome,
     };
+    if !hand_over.await {
+        return Outcome::Failed(FailureKind::DataFolder);
+    }
     let Some(age) = age() else { return Outcome::Failed(FailureKind::Endpoint) };
     let (tap, told) = Tap::new(stream, Arc::clone(ledger));
     let body = Bytes::copy_from_slice(&parcel.body(age));
-    let outcome = deliver(Box::new(tap), &route.endpoint, body).await;
+    let outcome = deliver(Box::new(tap), &circuit.endpoint, body).await;
     let (attempts, failure) = told.take();
     for attempt in attempts {
         ledger.outcome(attempt, outcome.into()).await;
@@ -216,9 +221,11 @@ mod tests {
         let ledger = Book::new(Ledger::Memory, None, Clock::system());
         for (hung, seconds) in [(0, 60), (1, 120), (2, 240), (1_000, 240)] {
             let begun = Instant::now();
-            let mut route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
-            route.hung = hung;
-            let outcome = push(&transport, &route, &parcel, &ledger, || Some(Age(0))).await;
+            let mut circuit = Circuit::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
+            circuit.hung = hung;
+            let ready = std::future::ready(true);
+            let outcome =
+                push(&transport, &circuit, &parcel, &ledger, ready, || Some(Age(0))).await;
             assert_eq!(outcome, Outcome::Hung(FailureKind::Tor));
             assert_eq!(begun.elapsed().as_secs(), seconds);
         }

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use rand::seq::IndexedRandom;
 use tokio::sync::mpsc;
 use undertone_instruments::Registry;
 use undertone_wire::{
@@ -31,6 +30,10 @@ use crate::{
     route::Route,
     scope::Scope,
     session::Session,
+    spool::{
+        Drops,
+        disk::{Disk, Restored},
+    },
     transport::Connect,
 };
 
@@ -40,7 +43,7 @@ pub(crate) struct Worker {
     pub(crate) profile: Profile,
     pub(crate) scope: Scope,
     pub(crate) deployment: DeploymentId,
-    /// Where to report to; a session takes one of them.
+    /// Where to report to; a session takes one of them, and others where there is no way to it.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) transport: Arc<dyn Connect>,
     pub(crate) registry: Registry,
@@ -52,8 +55,12 @@ pub(crate) struct Worker {
     /// Questions what would go out; answered while a session lives.
     pub(crate) looks: mpsc::Receiver<Look>,
     pub(crate) shared: Arc<Shared>,
-    /// Parcels that sessions before this one left unsent.
-    pub(crate) parcels_dropped: u64,
+    /// How long a parcel waits at most.
+    pub(crate) parcel_age: Duration,
+    /// Where parcels outlive the process, in the profile `fleet`: the first session's, which is the only one.
+    pub(crate) disk: Option<(Disk, mpsc::UnboundedReceiver<Restored>)>,
+    /// Parcels that sessions before this one gave up or left unsent.
+    pub(crate) drops: Drops,
 }
 
 /// What the host may see of the worker.
@@ -87,10 +94,9 @@ impl Worker {
         Session::new(self.deployment, &self.clock)
     }
 
-    /// The way of a session that is not `other`'s.
-    pub(crate) fn route(&self, session: &Session, other: &Route) -> Route {
-        let endpoint = self.endpoints.choose(&mut self.clock.randomness());
-        Route::new(endpoint.unwrap_or(&other.endpoint).clone(), session.isolation)
+    /// A way for a session. None without an address, with which no agent is started.
+    pub(crate) fn route(&self, session: &Session) -> Option<Route> {
+        Route::new(&self.endpoints, session.isolation, &mut self.clock.randomness())
     }
 
     /// Declares what the host has changed its schema to, and says whether it has.
@@ -154,18 +160,15 @@ impl Worker {
         }
     }
 
-    /// One session's life, with one of the onion addresses for all of it: two proxies would each admit a
-    /// parcel that went to both.
+    /// One session's life.
     async fn live(
         &mut self,
         session: Session,
         end: Option<Moment>,
         stop: &mut mpsc::Receiver<Stop>,
     ) -> Ended {
-        let endpoint = self.endpoints.choose(&mut self.clock.randomness()).cloned();
-        // An agent isn't started without one.
-        let Some(endpoint) = endpoint else { return Ended::Stopped(stop.recv().await) };
-        Life::begin(self, session, endpoint, end).run(stop).await
+        let Some(route) = self.route(&session) else { return Ended::Stopped(stop.recv().await) };
+        Life::begin(self, session, route, end).run(stop).await
     }
 }
 
@@ -191,7 +194,7 @@ impl Shared {
     pub(crate) fn off(&self, reason: OffReason) {
         self.change(|seen| {
             (seen.state, seen.session) = (State::Off(reason), None);
-            seen.statistics.parcels_dropped += seen.statistics.parcels_waiting as u64;
+            seen.statistics.drops.session_ended += seen.statistics.parcels_waiting as u64;
             seen.statistics.parcels_waiting = 0;
         });
     }

@@ -1,8 +1,7 @@
 //! The user's answer as the host program shows and changes it while its agent is there.
 
 use std::{
-    fmt,
-    path::PathBuf,
+    fmt, fs, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
@@ -14,9 +13,11 @@ use crate::{
     agent::Held,
     deletion,
     error::{Error, ErrorKind},
+    folder::Folder,
     ledger::Book,
     process::Owner,
     shutdown::Shutdown,
+    spool,
     worker::Shared,
 };
 
@@ -35,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) owner: Owner,
     pub(crate) source: Consent,
     pub(crate) declared: Declared,
-    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) folder: Option<Arc<Folder>>,
     pub(crate) ledger: Arc<Book>,
     pub(crate) running: Held,
     pub(crate) shared: Arc<Shared>,
@@ -144,14 +145,27 @@ impl Inner {
         // Circuits and sessions end with the runtime that they live on.
         let running = self.running.take();
         let denied = reason == OffReason::Denied;
-        let data_dir = self.data_dir.clone().filter(|_| denied);
+        let folder = self.folder.clone();
         let ledger = Arc::clone(&self.ledger);
         Shutdown::at_once(running, END_LIMIT, move |left| {
-            if denied {
-                ledger.forget();
+            let Some(folder) = &folder else {
+                if denied {
+                    ledger.forget();
+                }
+                return true;
+            };
+            if !denied {
+                // What waits is dropped (P1); the folder is this agent's own.
+                let spool = folder.path().map(|path| path.join(spool::disk::FOLDER));
+                return spool.is_none_or(|spool| match fs::remove_dir_all(spool) {
+                    Err(error) => error.kind() == io::ErrorKind::NotFound,
+                    Ok(()) => true,
+                });
             }
+            ledger.forget();
+            folder.let_go();
             // What can't be deleted now is tried again at the next start.
-            data_dir.as_ref().is_none_or(|path| deletion::delete(path, left).left.is_empty())
+            deletion::delete(folder.data_dir(), left).left.is_empty()
         })
     }
 

@@ -31,7 +31,7 @@ use crate::{
     clock::Clock,
     folder::Folder,
     pusher::{FailureKind, Outcome as Pushed, push},
-    route::Route,
+    route::Circuit,
     transport::{Connect, ConnectError, Isolation, Pending, Stream},
 };
 
@@ -317,8 +317,8 @@ async fn push_one(transport: &ToTest, ledger: &Arc<Book>, points: &[Point]) -> P
     let key = SessionKey::from_seed(&[1; 32]);
     let payload = Payload::encode(points).unwrap();
     let parcel = Parcel::seal(&key, ParcelId([1; 16]), &DeploymentId::from([2; 32]), &payload);
-    let route = Route::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
-    push(transport, &route, &parcel, ledger, || Some(Age(3))).await
+    let circuit = Circuit::new(ingest.endpoints[0].clone(), Isolation([0; 16]));
+    push(transport, &circuit, &parcel, ledger, std::future::ready(true), || Some(Age(3))).await
 }
 
 #[tokio::test]

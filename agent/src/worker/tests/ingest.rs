@@ -1,6 +1,7 @@
 //! An ingest side in this process that records what reaches it, and does what a test wants of it.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -50,6 +51,8 @@ struct Inner {
 
 struct State {
     behaviour: Behaviour,
+    /// Where it is another one.
+    at: BTreeMap<String, Behaviour>,
     arrivals: Vec<Arrival>,
     ended: Vec<(Moment, Isolation)>,
     /// Since when somebody is on the way.
@@ -61,6 +64,7 @@ impl Watched {
     pub(super) fn new(clock: Clock) -> Self {
         let state = State {
             behaviour: Behaviour::Answer,
+            at: BTreeMap::new(),
             arrivals: Vec::new(),
             ended: Vec::new(),
             connecting: None,
@@ -75,6 +79,11 @@ impl Watched {
 
     pub(super) fn behave(&self, behaviour: Behaviour) {
         self.0.lock().behaviour = behaviour;
+    }
+
+    /// At this address alone.
+    pub(super) fn behave_at(&self, onion: &str, behaviour: Behaviour) {
+        self.0.lock().at.insert(onion.to_owned(), behaviour);
     }
 
     /// Whole requests and what was begun of one, in their order.
@@ -111,7 +120,10 @@ impl Connect for Watched {
         isolation: Isolation,
     ) -> Pending<'a, Result<Box<dyn Stream>, ConnectError>> {
         Box::pin(async move {
-            let behaviour = self.0.lock().behaviour;
+            let behaviour = {
+                let state = self.0.lock();
+                state.at.get(endpoint.onion.as_str()).copied().unwrap_or(state.behaviour)
+            };
             match behaviour {
                 Behaviour::Refuse => return Err(ConnectError::Endpoint),
                 Behaviour::HangConnecting => std::future::pending().await,
