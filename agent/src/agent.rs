@@ -124,7 +124,8 @@ pub struct Statistics {
 /// What bounds parcels that wait in the profile `fleet`, where they are on disk if there is a data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpoolLimits {
-    /// Bytes of parcels, each of which counts as much as a push's body; beyond it the oldest are dropped.
+    /// Bytes of parcels, each of which counts as much as a push's body; beyond it the oldest are dropped. 0: in memory
+    /// alone, 1 MB of them.
     pub bytes: u64,
     /// How long a parcel waits at most; longer than 40 hours is that: the proxy forgets its ID after 48.
     pub age: Duration,
@@ -274,10 +275,13 @@ impl Agent {
 
     /// Stops the agent within `limit`, also where Tor hangs. Wait for the result, or don't.
     ///
-    /// In the profile `fleet` what waits is sent first; in `anonymous` it is gone.
+    /// In the profile `fleet` what waits is sent first, and what isn't in time stays on the disk; in `anonymous` it is
+    /// gone.
     pub fn shutdown(self, limit: Duration) -> Shutdown {
-        let running = if self.owner.is_here() { self.running.take() } else { None };
-        Shutdown::begin(running, limit)
+        if !self.owner.is_here() {
+            return Shutdown::begin(None, limit);
+        }
+        Shutdown::begin(self.running.take(), limit).of(&self.shared)
     }
 }
 
@@ -391,7 +395,7 @@ impl AgentBuilder {
         self
     }
 
-    /// Where Tor keeps its state, and the agent its ledger. Made when it is first needed, with mode 0700.
+    /// Where Tor keeps its state, and the agent its ledger and, in the profile `fleet`, what waits. Made when it is first needed, with mode 0700.
     #[must_use]
     pub fn data_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
@@ -515,7 +519,7 @@ impl AgentBuilder {
         });
         let deployment = self.ingest.deployment;
         let disk = match (&folder, profile.keeps_on_disk()) {
-            (Some(folder), true) => {
+            (Some(folder), true) if self.spool.bytes > 0 => {
                 Disk::open(Arc::clone(folder), deployment, self.spool.bytes, self.witness)
             }
             _ => None,

@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::mpsc,
+    sync::{Arc, mpsc},
     task::{Context, Poll},
     thread,
     time::{Duration, Instant},
@@ -10,7 +10,10 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::agent::Running;
+use crate::{
+    agent::{Running, Statistics},
+    worker::Shared,
+};
 
 /// As good as no limit: a time that can be added to every other.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
@@ -23,9 +26,20 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
 pub struct Shutdown {
     done: mpsc::Receiver<()>,
     done_async: oneshot::Receiver<()>,
+    of: Option<Arc<Shared>>,
 }
 
 impl Shutdown {
+    /// Of the agent that this shows.
+    pub(crate) fn of(self, shared: &Arc<Shared>) -> Self {
+        Self { of: Some(Arc::clone(shared)), ..self }
+    }
+
+    /// What the agent has done so far; once the shutdown is over, all of it. None in a child that was forked.
+    pub fn statistics(&self) -> Option<Statistics> {
+        Some(self.of.as_ref()?.seen().statistics)
+    }
+
     /// In order: what is to be sent first is sent.
     pub(crate) fn begin(running: Option<Running>, limit: Duration) -> Self {
         let Some(running) = running else { return Self::done() };
@@ -68,14 +82,14 @@ impl Shutdown {
         });
         // Without a thread left, all of it went down with the closure, in the background.
         drop(ended);
-        Self { done, done_async }
+        Self { done, done_async, of: None }
     }
 
     /// One that is over.
     fn done() -> Self {
         let (_, done) = mpsc::channel();
         let (_, done_async) = oneshot::channel();
-        Self { done, done_async }
+        Self { done, done_async, of: None }
     }
 
     /// Blocks until the agent has stopped; not longer than the limit that it was given.

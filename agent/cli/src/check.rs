@@ -97,6 +97,16 @@ pub(crate) fn sentences(config: &Config) -> Vec<String> {
         ),
         _ => "keep in memory what it sent in the last 24 hours, at most 4 MiB".to_owned(),
     });
+    sentences.push(match agent.spool.bytes {
+        0 => "keep in memory alone what waits to be sent: a crash or a power cut loses it".to_owned(),
+        bytes => format!(
+            "keep in {} what waits to be sent, at most {:.0} MiB for at most {} h; an agent that is started \
+             again sends what the one before has left",
+            agent.data_dir.display(),
+            bytes as f64 / f64::from(1 << 20),
+            (agent.spool.age.as_secs_f64() / 360.0).round() / 10.0,
+        ),
+    });
     let namespace = &agent.namespace;
     sentences.push(format!(
         "send what was measured as it is, with its times: the proxy must admit the open schema \

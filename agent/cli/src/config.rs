@@ -11,6 +11,7 @@ mod host;
 mod listener;
 mod log;
 mod section;
+mod spool;
 mod tor;
 mod tree;
 mod variables;
@@ -49,6 +50,7 @@ const KEYS: &[&str] = &[
     "ingest_file",
     "data_dir",
     "ledger",
+    "spool",
     "namespace",
     "alias",
     "push_every_seconds",

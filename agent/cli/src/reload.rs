@@ -13,12 +13,14 @@ pub(crate) struct Changes {
 
 /// From one to the other.
 pub(crate) fn changes(old: &Config, new: &Config) -> Changes {
-    let AgentConfig { ingest, transport, data_dir, ledger, namespace, push_every } = &new.agent;
+    let AgentConfig { ingest, transport, data_dir, ledger, spool, namespace, push_every } =
+        &new.agent;
     let differing = [
         ("ingest", old.agent.ingest != *ingest),
         ("transport or [tor]", old.agent.transport != *transport),
         ("data_dir", old.agent.data_dir != *data_dir),
         ("ledger", old.agent.ledger != *ledger),
+        ("[spool]", old.agent.spool != *spool),
         ("namespace", old.agent.namespace != *namespace),
         ("push_every_seconds", old.agent.push_every != *push_every),
     ];
@@ -57,6 +59,7 @@ mod tests {
             ("transport = \"socks5://127.0.0.1:9050\"", &["transport or [tor]"], false),
             ("data_dir = \"data\"\nnamespace = \"other\"", &["data_dir", "namespace"], false),
             ("ledger = \"memory\"", &["ledger"], false),
+            ("[spool]\nmax_hours = 2", &["[spool]"], false),
             ("push_every_seconds = 5\nalias = \"attic\"", &["push_every_seconds"], true),
         ] {
             let found = changes(&old, &config(folder.path(), text));

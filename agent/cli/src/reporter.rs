@@ -15,6 +15,7 @@ pub(crate) fn start(config: &AgentConfig, ingest: &Ingest) -> Result<Agent> {
         .transport(transport(config))
         .data_dir(&config.data_dir)
         .ledger(config.ledger)
+        .spool(config.spool)
         .start()
         .context("start the agent")
 }

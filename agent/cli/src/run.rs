@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use tokio::time::{MissedTickBehavior, interval};
-use undertone::{Agent, Ingest, delete_data};
+use undertone::{Agent, Ingest, Statistics, delete_data, delete_waiting};
 
 use crate::{
     command::Exit,
@@ -123,7 +123,7 @@ impl Running {
     /// Ends inputs, then sends what waits; at once if it is told so again.
     async fn end(self, signals: &mut Signals) -> Exit {
         tracing::info!("ending: sending what waits, for at most 10 s; Ctrl-C again ends at once");
-        stop(self.agent, self.inputs, signals).await
+        stop(self.agent, self.inputs, self.config.agent.spool.bytes > 0, signals).await
     }
 
     /// Does what the configuration says now, as far as that differs.
@@ -155,15 +155,17 @@ impl Running {
             "{changed} changed: this needs a new agent; the old one sends what waits first"
         );
         let Self { agent, inputs, config: old, .. } = self;
-        let Exit::Done = stop(agent, inputs, signals).await else {
+        let on_disk = old.agent.spool.bytes > 0;
+        let Exit::Done = stop(agent, inputs, on_disk, signals).await else {
             return Ok(Reloaded::Ended(Exit::AtOnce));
         };
         // What waited took its time.
         if let Some(silence) = revoked(&config) {
             tracing::warn!("{silence}");
-            if silence.is_denial() {
-                for agent in [&old.agent, &config.agent] {
-                    delete_data(&agent.data_dir, DELETION_LIMIT);
+            for agent in [&old.agent, &config.agent] {
+                match silence.is_denial() {
+                    true => drop(delete_data(&agent.data_dir, DELETION_LIMIT)),
+                    false => drop(delete_waiting(&agent.data_dir, DELETION_LIMIT)),
                 }
             }
             return Ok(Reloaded::Ended(Exit::Silent));
@@ -209,9 +211,14 @@ impl Running {
     /// Consent is gone: what waits is dropped, and nothing more is sent.
     fn silence(self, silence: Silence) -> Exit {
         tracing::warn!("{silence}; what waited is dropped");
-        let Self { agent, inputs, .. } = self;
+        let Self { agent, inputs, config, .. } = self;
         drop(inputs);
-        if silence.is_denial() {
+        if !silence.is_denial() {
+            drop(agent);
+            for left in delete_waiting(&config.agent.data_dir, DELETION_LIMIT) {
+                tracing::error!("what waits in {} could not be deleted", left.display());
+            }
+        } else {
             // The answer is written already: this ends Tor, then deletes what it has kept.
             match agent.consent().deny() {
                 Ok(end) => end.wait(),
@@ -229,26 +236,55 @@ enum Reloaded {
 }
 
 /// Ends inputs, then sends what waits; at once if it is told to end meanwhile.
-async fn stop(agent: Agent, inputs: Inputs, signals: &mut Signals) -> Exit {
+async fn stop(agent: Agent, inputs: Inputs, on_disk: bool, signals: &mut Signals) -> Exit {
     let ended = async {
         inputs.stop().await;
-        drain(agent).await;
+        drain(agent, on_disk).await;
     };
     tokio::select! {
         biased;
         () = ended => Exit::Done,
         () = signals.end() => {
-            tracing::warn!("ended at once; what waited is lost");
+            tracing::warn!(match on_disk {
+                true => "ended at once; the next start sends what waited",
+                false => "ended at once; what waited is lost",
+            });
             Exit::AtOnce
         }
     }
 }
 
 /// Sends what waits, as far as the time allows.
-async fn drain(agent: Agent) {
+async fn drain(agent: Agent, on_disk: bool) {
     let begun = Instant::now();
-    agent.shutdown(DRAIN_LIMIT).await;
-    if begun.elapsed() >= DRAIN_LIMIT {
-        tracing::warn!("not all of what waited could be sent in time; the rest is lost");
+    let mut shutdown = agent.shutdown(DRAIN_LIMIT);
+    (&mut shutdown).await;
+    let Some(Statistics {
+        parcels_sent,
+        parcels_refused,
+        parcels_waiting,
+        drops,
+        disk_refuses,
+        ..
+    }) = shutdown.statistics()
+    else {
+        return;
+    };
+    tracing::info!(
+        "parcels: {parcels_sent} sent, {parcels_refused} refused, {parcels_waiting} wait; given up: {} since too many \
+         waited, {} too old, {} that nobody could read",
+        drops.too_many,
+        drops.too_old,
+        drops.unreadable
+    );
+    let late = begun.elapsed() >= DRAIN_LIMIT;
+    match (parcels_waiting, on_disk && !disk_refuses) {
+        (0, _) if !late => {}
+        (_, true) => tracing::warn!(
+            "not all of what waited could be sent in time; the next start sends the rest"
+        ),
+        (_, false) => {
+            tracing::warn!("not all of what waited could be sent in time; the rest is lost");
+        }
     }
 }

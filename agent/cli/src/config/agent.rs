@@ -2,13 +2,13 @@
 
 use std::{fs, net::SocketAddr, path::PathBuf, time::Duration};
 
-use undertone::{Ingest, Ledger};
+use undertone::{Ingest, Ledger, SpoolLimits};
 use undertone_wire::schema::Schema;
 
 use super::{
     error::ConfigError,
     section::{Found, Section, Text},
-    tor,
+    spool, tor,
 };
 
 const DATA_DIR: &str = "/var/lib/undertone";
@@ -26,10 +26,12 @@ pub(crate) struct AgentConfig {
     pub(crate) ingest: Option<Ingest>,
     /// How it is reached.
     pub(crate) transport: Transport,
-    /// Where Tor keeps its state, and the agent its ledger.
+    /// Where Tor keeps its state, and the agent its ledger and its spool.
     pub(crate) data_dir: PathBuf,
     /// Where what was sent is written down.
     pub(crate) ledger: Ledger,
+    /// How much waits on the disk, and how long.
+    pub(crate) spool: SpoolLimits,
     /// The namespace of the schema that the proxy must admit.
     pub(crate) namespace: String,
     /// Mean time between two batches.
@@ -81,6 +83,7 @@ impl AgentConfig {
             transport: Transport::read(root, may)?,
             data_dir,
             ledger,
+            spool: spool::read(root)?,
             namespace,
             push_every: Duration::from_secs_f64(push_every),
         })

@@ -71,6 +71,7 @@ fn the_example_has_every_key_and_parses() {
     assert_eq!(keys(&table), known(KEYS));
     assert_eq!(inner("host"), known(host::KEYS));
     assert_eq!(inner("listener"), known(listener::KEYS));
+    assert_eq!(inner("spool"), known(spool::KEYS));
     assert_eq!(inner("log"), known(log::KEYS));
 
     // One of two keys that exclude each other, and files that exist.
