@@ -6,6 +6,8 @@
 //! a time from our own clock (S3, P6).
 
 mod counts;
+mod doubt;
+mod plausible;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -26,13 +28,17 @@ use undertone_wire::{
     session::SessionId,
 };
 
-use self::sessions::{BEGINNING, SeriesHash, SessionCounts, Sessions, TooMuch};
 pub(crate) use self::{
     counts::{Counts, Excess},
     sessions::Ticket,
 };
+use self::{
+    doubt::Doubt,
+    plausible::Claim,
+    sessions::{BEGINNING, SeriesHash, SessionCounts, Sessions, TooMuch},
+};
 use crate::{
-    config::{Limits, count},
+    config::{FalseData, Limits, count},
     front::Circuit,
     queue::{self, Queue},
     schemas::{CurrentSchemas, Schemas},
@@ -62,6 +68,7 @@ pub(crate) struct Admission {
     schemas: CurrentSchemas,
     queue: Queue,
     limits: Arc<Limits>,
+    doubt: Doubt,
     /// Batches that are decoded and not yet committed: what memory they may take.
     batches: Semaphore,
     sessions: Mutex<Sessions>,
@@ -79,11 +86,12 @@ impl Admission {
         schemas: CurrentSchemas,
         queue: Queue,
         limits: Arc<Limits>,
+        rules: FalseData,
     ) -> Result<Self, StorageError> {
         let batches = Semaphore::new(count(limits.batches));
         let sessions = Mutex::new(Sessions::new(Arc::clone(&limits), queue.sessions().await?));
-        let (began, counts) = (Instant::now(), Counts::default());
-        Ok(Self { deployment, schemas, queue, limits, batches, sessions, began, counts })
+        let (doubt, began, counts) = (Doubt::new(rules), Instant::now(), Counts::default());
+        Ok(Self { deployment, schemas, queue, limits, doubt, batches, sessions, began, counts })
     }
 
     /// Decides about one request body. What costs more comes later: bytes, signature, text, points, disk.
@@ -111,9 +119,12 @@ impl Admission {
                 refused_whole(&unsealed, "new_session", points.len())
             }
             Some(points) => {
-                let checked = self.check(&unsealed, points, SystemTime::now());
-                match self.weigh(session, checked) {
-                    Ok(admission) => admission,
+                let (checked, claims) = self.check(&unsealed, points, SystemTime::now());
+                match self.weigh(session, checked, claims) {
+                    Ok((admission, claims)) => {
+                        let judge = self.doubt.judge(session, unsealed.age, claims);
+                        queue::Admission { judge, ..admission }
+                    }
                     Err(TooMuch::Points) => return self.too_much(Excess::SessionPoints),
                     Err(TooMuch::Parcels) => return self.too_much(Excess::SessionParcels),
                 }
@@ -174,27 +185,37 @@ impl Admission {
     }
 
     /// What is stored of a verified parcel.
-    fn check(&self, unsealed: &Unsealed, points: Vec<Point>, now: SystemTime) -> queue::Admission {
+    fn check(
+        &self,
+        unsealed: &Unsealed,
+        points: Vec<Point>,
+        now: SystemTime,
+    ) -> (queue::Admission, Vec<Option<Claim>>) {
         let (session, schemas) = (unsealed.session.id(), self.schemas.now());
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
         let mut admitted = Vec::with_capacity(points.len());
+        let mut claims = Vec::with_capacity(points.len());
         let excess = points.len().saturating_sub(count(self.limits.batch_points));
         if excess > 0 {
             refused.insert("batch_points", excess as u64);
         }
         for point in points.into_iter().take(count(self.limits.batch_points)) {
-            match read(point, &schemas, session, unsealed.age, now) {
-                Ok(point) => admitted.push(point),
+            match read(point, &schemas, &self.doubt, session, unsealed.age, now) {
+                Ok((point, claim)) => {
+                    admitted.push(point);
+                    claims.push(claim);
+                }
                 Err(reason) => *refused.entry(reason).or_default() += 1,
             }
         }
-        queue::Admission {
+        let admission = queue::Admission {
             parcel_id: unsealed.id.0,
             points: admitted,
             refused: refused.into_iter().collect(),
             session: Some(*session.as_bytes()),
             ..queue::Admission::default()
-        }
+        };
+        (admission, claims)
     }
 
     /// Leaves out the points of series that the session may not have.
@@ -202,21 +223,26 @@ impl Admission {
         &self,
         session: SessionId,
         mut admission: queue::Admission,
-    ) -> Result<queue::Admission, TooMuch> {
+        mut claims: Vec<Option<Claim>>,
+    ) -> Result<(queue::Admission, Vec<Option<Claim>>), TooMuch> {
         let series: Vec<SeriesHash> = admission.points.iter().map(SeriesHash::of).collect();
         let room = self.queue.room_for_ids();
         let verdicts = self.sessions().weigh(session, &series, room, self.now())?;
         let mut refused: BTreeMap<&'static str, u64> = BTreeMap::new();
-        let mut verdicts = verdicts.into_iter();
-        admission.points.retain(|_| match verdicts.next() {
-            Some(Err(reason)) => {
+        let mut stays = Vec::with_capacity(verdicts.len());
+        for verdict in verdicts {
+            stays.push(verdict.is_ok());
+            if let Err(reason) = verdict {
                 *refused.entry(reason).or_default() += 1;
-                false
             }
-            _ => true,
-        });
+        }
+        // A claim for each point.
+        let mut of_points = stays.iter();
+        admission.points.retain(|_| of_points.next().is_none_or(|stays| *stays));
+        let mut of_claims = stays.iter();
+        claims.retain(|_| of_claims.next().is_none_or(|stays| *stays));
         admission.refused.extend(refused);
-        Ok(admission)
+        Ok((admission, claims))
     }
 }
 
@@ -234,17 +260,20 @@ fn refused_whole(unsealed: &Unsealed, reason: &'static str, points: usize) -> qu
 fn read(
     point: Point,
     schemas: &Schemas,
+    doubt: &Doubt,
     session: SessionId,
     age: Age,
     now: SystemTime,
-) -> Result<Point, &'static str> {
+) -> Result<(Point, Option<Claim>), &'static str> {
     let Some(schema) = schemas.of(&point.measurement) else {
-        return read_open(point, schemas, session, now);
+        return read_open(point, schemas, session, now).map(|point| (point, None));
     };
     let reading = schema.read(&point).map_err(reason)?;
     let intervals = point.timestamp.and_then(|intervals| u32::try_from(intervals).ok());
-    let before = intervals
-        .and_then(|intervals| schema.interval().checked_mul(intervals))
+    let intervals = intervals.ok_or("time")?;
+    let before = schema
+        .interval()
+        .checked_mul(intervals)
         .and_then(|before| before.checked_add(Age::UNIT * u32::from(age.0)))
         .filter(|before| *before <= OLDEST_POINT)
         .ok_or("time")?;
@@ -253,14 +282,17 @@ fn read(
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
         .and_then(|time| i64::try_from(time.as_nanos()).ok())
         .ok_or("time")?;
+    let declared = schema.declared(&point.measurement, &point.tags).map_err(reason)?;
+    let claim = doubt.claim(&point, intervals, schema, (declared, &reading));
     let mut tags = point.tags;
     tags.insert(SESSION_TAG.into(), session.to_string().into());
-    Ok(Point {
+    let point = Point {
         measurement: point.measurement,
         tags,
         fields: reading.database_fields(),
         timestamp: Some(time),
-    })
+    };
+    Ok((point, claim))
 }
 
 /// Reads a point that nobody declared, where there is a schema that is open to such: it keeps its own

@@ -2,6 +2,7 @@
 
 mod key;
 mod store;
+mod suspect;
 
 use std::{
     io::{self, IsTerminal, Write},
@@ -66,6 +67,9 @@ enum Action {
     /// Which measurements are admitted
     #[command(subcommand)]
     Schema(SchemaAction),
+    /// Sessions that reported what can't be, and what is held of them; also while the proxy runs
+    #[command(subcommand)]
+    Suspect(suspect::Suspect),
     /// Print some of the embedded store
     Query(store::Query),
     /// Print the embedded store as line protocol, or write it to a sink
@@ -134,6 +138,7 @@ impl Command {
                 Ok(())
             }
             Action::Schema(SchemaAction::List) => list(&Schemas::load(&config.data_dir)?),
+            Action::Suspect(action) => suspect::suspect(&config, action),
             Action::Query(query) => store::query(&config.data_dir, query),
             Action::Export { to: None } => store::print(&config.data_dir),
             Action::Export { to: Some(sink) } => store::export(config, &sink),

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
+mod false_data;
 mod front;
 mod limits;
 mod sink;
@@ -17,6 +18,7 @@ use std::{
 use serde::Deserialize;
 use undertone_wire::endpoint::DeploymentId;
 
+pub use self::false_data::FalseData;
 pub use self::front::{FrontConfig, UnixFront};
 pub use self::limits::Limits;
 pub(crate) use self::limits::count;
@@ -43,6 +45,8 @@ pub struct Config {
     pub deployment: Option<DeploymentId>,
     /// What bounds everybody who knows the address.
     pub limits: Limits,
+    /// What is done with what can't be true.
+    pub false_data: FalseData,
     /// Bounds of the queue.
     pub queue: QueueLimits,
     /// Where points go; the embedded store unless set.
@@ -61,6 +65,8 @@ struct RawConfig {
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     limits: limits::RawLimits,
+    #[serde(default)]
+    false_data: false_data::RawFalseData,
     #[serde(default)]
     queue: RawQueue,
     #[serde(default, rename = "sink")]
@@ -90,6 +96,7 @@ impl Config {
             page: true,
             deployment: None,
             limits: Limits::default(),
+            false_data: FalseData::default(),
             queue: QueueLimits::default(),
             sinks: vec![store],
             tor: String::new(),
@@ -158,6 +165,12 @@ impl Config {
         config.queue.remember_ids = config.limits.remembered_ids;
         config.queue.sessions = config.limits.sessions;
         config.queue.session_age = Duration::from_secs(config.limits.session_hours * 3_600);
+        if let Some(bytes) = raw.false_data.max_held_bytes {
+            config.queue.held_bytes = bytes.get();
+        }
+        config.false_data =
+            false_data::checked(raw.false_data).map_err(|(key, span, what)| at(key, span, what))?;
+        config.queue.holding = config.false_data.action;
         if let Some(bytes) = raw.queue.max_bytes {
             config.queue.bytes = bytes.get();
         }

@@ -124,7 +124,7 @@ async fn respond(
         }
         (&Method::GET, "/metrics") => text(StatusCode::OK, report.metrics()),
         _ => match page {
-            Some(page) => page.respond(&request.into_parts().0, report).await,
+            Some(page) => page.respond(request, report).await,
             None => text(StatusCode::NOT_FOUND, "there are /health and /metrics\n".to_owned()),
         },
     }
@@ -150,6 +150,13 @@ impl Report {
             "sessions: {} known with {} series, places for {} new ones now, {} wait",
             sessions.known, sessions.series, sessions.places, sessions.waiting
         );
+        if stats.suspects > 0 {
+            let _ = writeln!(
+                body,
+                "false data: {} sessions flagged, {} points held (see `suspect list`)",
+                stats.suspects, stats.held_points
+            );
+        }
         for sink in &self.sinks {
             let sink = sink.borrow();
             well &= sink.ok;
@@ -179,6 +186,22 @@ impl Report {
         counter("parcels_dropped_full_total", stats.dropped_full().parcels);
         counter("parcels_dropped_old_total", stats.dropped_old().parcels);
         counter("lines_quarantined_total", stats.quarantined());
+        let held = stats.held_in_all();
+        counter("sessions_flagged_total", stats.flagged());
+        counter("points_held_released_total", held.released);
+        counter("points_held_deleted_total", held.deleted);
+        counter("points_held_dropped_total", held.dropped);
+        let _ = writeln!(out, "# TYPE undertone_points_held_total counter");
+        for (reason, count) in stats.held() {
+            let _ = writeln!(out, "undertone_points_held_total{{reason=\"{reason}\"}} {count}");
+        }
+        for (name, value) in [
+            ("sessions_flagged", stats.suspects),
+            ("points_held", stats.held_points),
+            ("held_bytes", stats.held_bytes),
+        ] {
+            let _ = writeln!(out, "# TYPE undertone_{name} gauge\nundertone_{name} {value}");
+        }
         let _ = writeln!(out, "# TYPE undertone_points_refused_total counter");
         for (reason, count) in stats.refused() {
             let _ = writeln!(out, "undertone_points_refused_total{{reason=\"{reason}\"}} {count}");

@@ -20,14 +20,16 @@ mod rate;
 mod route;
 mod schemas;
 pub mod sink;
+mod suspects;
 mod transfer;
 pub mod writer;
 
-pub use config::{Config, FrontConfig, Limits, SinkConfig, Target, UnixFront};
+pub use config::{Config, FalseData, FrontConfig, Limits, SinkConfig, Target, UnixFront};
 pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};
 pub use route::Route;
 pub use schemas::{CurrentSchemas, Schemas};
+pub use suspects::{SuspectAction, suspect};
 pub use transfer::{Transferred, transfer};
 pub use undertone_storage::{StorageError, StorageErrorKind, WallClock};

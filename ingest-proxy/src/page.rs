@@ -1,13 +1,14 @@
 //! The operator page: what is in the embedded store as charts, and how the proxy is doing.
 //!
-//! Served beside `/health` on loopback, to whoever has the token. Read-only: there is no request that
-//! changes anything. The server draws it all; the script only fetches it again now and then.
+//! Served beside `/health` on loopback, to whoever has the token. All that it changes is what becomes of
+//! points that are held: by forms of its own, each with a token. The server draws it all; the script only fetches it again now and then.
 //!
 //! A request goes through `access` (who may), `selection` (what), `query` (the numbers), `scale` and
 //! `chart` (as drawings), `status` and `html` (as a page).
 
 mod access;
 mod chart;
+mod form;
 mod html;
 mod query;
 mod scale;
@@ -21,16 +22,17 @@ use std::{
     time::SystemTime,
 };
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    HeaderMap, Response, StatusCode,
-    body::Bytes,
+    HeaderMap, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
     header::{self, HeaderValue},
     http::request::Parts,
 };
 
 use crate::{error::Error, health::Report};
 use access::{Access, Verdict};
+use form::{Action, Forms};
 use html::Store;
 use query::{Reader, View};
 use selection::Selection;
@@ -41,10 +43,10 @@ const HEADERS: [(&str, &str); 7] = [
     (
         "content-security-policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     ),
     ("x-frame-options", "DENY"),
-    ("referrer-policy", "no-referrer"),
+    ("referrer-policy", "same-origin"),
     ("x-content-type-options", "nosniff"),
     ("cross-origin-resource-policy", "same-origin"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -57,6 +59,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The page of one proxy.
 pub(crate) struct Page {
     access: Access,
+    forms: Forms,
     /// What agents are given.
     ingest: String,
     store: Option<Arc<EmbeddedStore>>,
@@ -83,7 +86,8 @@ impl Page {
         let store = store_limit_bytes.map(|limit_bytes| {
             Arc::new(EmbeddedStore { data_dir, limit_bytes, turn: Mutex::new(()) })
         });
-        Ok(Self { access: Access::new(address)?, ingest, store, queue_limit_bytes })
+        let (access, forms) = (Access::new(address)?, Forms::new()?);
+        Ok(Self { access, forms, ingest, store, queue_limit_bytes })
     }
 
     /// What the operator opens: the address with the token.
@@ -92,8 +96,15 @@ impl Page {
     }
 
     /// Answers one request. Without the token there is one answer to all of them.
-    pub(crate) async fn respond(&self, request: &Parts, report: &Report) -> Response<Full<Bytes>> {
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Incoming>,
+        report: &Report,
+    ) -> Response<Full<Bytes>> {
+        let (request, body) = request.into_parts();
+        let request = &request;
         match self.access.decide(request) {
+            Verdict::Act => self.act(request, body, report).await,
             Verdict::Refuse => {
                 let how = "open the address that the proxy printed when it started\n";
                 answer(StatusCode::FORBIDDEN, PLAIN, how)
@@ -120,6 +131,37 @@ impl Page {
         }
     }
 
+    /// Does what a form of ours asks for, and leads back to the page.
+    async fn act(&self, request: &Parts, body: Incoming, report: &Report) -> Response<Full<Bytes>> {
+        let body = match Limited::new(body, form::LENGTH_LIMIT).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => {
+                return answer(StatusCode::BAD_REQUEST, PLAIN, "this is no form of this page\n");
+            }
+        };
+        let Some((action, session)) =
+            self.forms.read(&body).filter(|_| request.uri.path() == form::PATH)
+        else {
+            return answer(
+                StatusCode::FORBIDDEN,
+                PLAIN,
+                "load the page again, and try once more\n",
+            );
+        };
+        let done = match action {
+            Action::Release => report.queue.release(&session).await,
+            Action::Delete => report.queue.delete_held(&session).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "the operator page can't change what is held");
+            let why = format!("nothing was changed: {error}\n");
+            return answer(StatusCode::SERVICE_UNAVAILABLE, PLAIN, why);
+        }
+        let mut back = answer(StatusCode::SEE_OTHER, PLAIN, "");
+        insert(back.headers_mut(), "location", "/");
+        back
+    }
+
     async fn page(
         &self,
         request: &Parts,
@@ -131,10 +173,13 @@ impl Page {
             Some(store) => Some((store.read(selection.clone()).await, store.limit_bytes)),
             None => None,
         };
+        let mut status = Status::of(report);
+        status.read_suspects(&report.queue).await;
         let page = html::Page {
             ingest: &self.ingest,
+            forms: &self.forms,
             selection: &selection,
-            status: &Status::of(report),
+            status: &status,
             store: match &read {
                 None => Store::None,
                 Some((Ok(view), limit_bytes)) => Store::Open { view, limit_bytes: *limit_bytes },

@@ -25,6 +25,7 @@ use crate::{
         Sink, SinkError, embedded::Embedded, influxdb1::InfluxDb1, influxdb2::InfluxDb2,
         influxdb3::InfluxDb3,
     },
+    suspects::SuspectSocket,
     writer::{SinkState, Writer, WriterLimits},
 };
 
@@ -45,6 +46,7 @@ pub struct OpenProxy {
     writers: Vec<Writer>,
     health: Option<Health>,
     page: Option<Page>,
+    suspects: Option<SuspectSocket>,
     lock: FolderLock,
 }
 
@@ -106,7 +108,9 @@ impl OpenProxy {
         let ingest = ingest(front.address().clone(), config.deployment);
         let limits = Arc::new(config.limits);
         let (deployment, limiting) = (ingest.deployment, Arc::clone(&limits));
-        let admission = Admission::open(deployment, schemas.clone(), queue.clone(), limiting);
+        let rules = config.false_data;
+        let admission =
+            Admission::open(deployment, schemas.clone(), queue.clone(), limiting, rules);
         let admission = admission
             .await
             .map_err(|error| Error::new(ErrorKind::Storage, "read the sessions").because(error))?;
@@ -126,6 +130,9 @@ impl OpenProxy {
             _ => None,
         };
         let data_dir = folder.clone();
+        let suspects = SuspectSocket::bind(folder)
+            .inspect_err(|error| tracing::warn!(%error, "the command line can't ask this proxy"))
+            .ok();
         Ok(Self {
             front,
             ingest,
@@ -137,6 +144,7 @@ impl OpenProxy {
             writers,
             health,
             page,
+            suspects,
             lock,
         })
     }
@@ -172,6 +180,9 @@ impl OpenProxy {
                 sinks: states,
             };
             writers.spawn(health.serve(report, self.page, writers_stopped.clone()));
+        }
+        if let Some(suspects) = self.suspects {
+            writers.spawn(suspects.serve(self.queue.clone(), writers_stopped.clone()));
         }
         writers.spawn(self.schemas.follow(self.data_dir, writers_stopped.clone()));
         for writer in self.writers {

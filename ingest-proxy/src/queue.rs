@@ -9,6 +9,7 @@
 mod commit;
 mod stats;
 mod store;
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -23,8 +24,10 @@ use crate::lines;
 use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 
 use commit::{Command, Reply, Request};
-pub use stats::{QueueStats, Tally};
+pub use stats::{HeldTally, QueueStats, Tally};
 use store::{Prepared, Store};
+pub use suspects::{Held, Holding, Suspect};
+pub(crate) use suspects::{Hold, Judge};
 
 /// What bounds a [`Queue`].
 #[derive(Debug, Clone)]
@@ -42,6 +45,10 @@ pub struct QueueLimits {
     pub sessions: u64,
     /// How long a session is remembered after it was last heard of.
     pub session_age: Duration,
+    /// What is done with what can't be true.
+    pub holding: Holding,
+    /// Bytes of points that are held since they can't be true, also no longer than a parcel may wait.
+    pub held_bytes: u64,
     /// Bytes of refused lines kept for the operator, also no longer than a parcel may wait.
     pub quarantine_bytes: u64,
     /// How many calls may wait for the disk at once; further ones wait to be let in.
@@ -49,7 +56,8 @@ pub struct QueueLimits {
 }
 
 impl Default for QueueLimits {
-    /// 1 GiB, 7 days; 10 million IDs for 48 hours; 30,000 sessions for as long; 16 MiB of refused lines; 1024 calls.
+    /// 1 GiB, 7 days; 10 million IDs for 48 hours; 30,000 sessions for as long; 16 MiB of what is held, and of
+    /// refused lines; 1024 calls.
     fn default() -> Self {
         Self {
             bytes: 1 << 30,
@@ -58,6 +66,8 @@ impl Default for QueueLimits {
             remember_ids: 10_000_000,
             sessions: 30_000,
             session_age: Duration::from_secs(48 * 3600),
+            holding: Holding::default(),
+            held_bytes: 16 << 20,
             quarantine_bytes: 16 << 20,
             calls: 1024,
         }
@@ -81,6 +91,8 @@ pub struct Admission {
     pub refused_whole: Option<&'static str>,
     /// What is to be remembered of sessions, in the same commit.
     pub sessions: Vec<SessionRecord>,
+    /// Whom to ask which of its points can't be true, when it is certain that it is new.
+    pub(crate) judge: Option<Judge>,
 }
 
 /// What is remembered of a session over restarts.
@@ -198,14 +210,17 @@ impl Queue {
     /// has no timestamp or can't be written as line protocol.
     pub async fn admit(&self, admission: Admission) -> Result<Admitted, StorageError> {
         // Whoever waits for the disk keeps the lines alone.
+        let (lines, ends) = suspects::encode(&admission.points)?;
         let prepared = Prepared {
             parcel_id: admission.parcel_id,
-            lines: lines::encode(&admission.points)?,
+            lines,
+            ends,
             points: admission.points.len() as u64,
             refused: admission.refused,
             session: admission.session,
             refused_whole: admission.refused_whole,
             sessions: admission.sessions,
+            judge: admission.judge,
         };
         drop(admission.points);
         self.ask(|reply| Command::Admit(prepared, reply)).await

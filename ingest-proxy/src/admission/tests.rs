@@ -10,6 +10,8 @@ use undertone_wire::{
 
 use super::*;
 
+mod held;
+
 struct Fixture {
     admission: Admission,
     queue: Queue,
@@ -32,7 +34,13 @@ impl Fixture {
             .unwrap(),
         );
         let deployment = DeploymentId::from([9; 32]);
-        let admission = Admission::open(deployment, schemas.into(), queue.clone(), Arc::default());
+        let admission = Admission::open(
+            deployment,
+            schemas.into(),
+            queue.clone(),
+            Arc::default(),
+            FalseData::default(),
+        );
         let admission = admission.await.unwrap();
         let session = SessionKey::from_seed(&[1; 32]);
         Self { admission, queue, session, circuit: Arc::default(), _folder: folder }
@@ -169,7 +177,13 @@ async fn s2_d2_a_flood_of_new_sessions_is_answered_alike_grows_nothing_and_forge
     let schemas = fixture.admission.schemas.now();
     let open = |queue: &Queue| {
         let (deployment, queue) = (DeploymentId::from([9; 32]), queue.clone());
-        Admission::open(deployment, (*schemas).clone().into(), queue, Arc::new(limits.clone()))
+        Admission::open(
+            deployment,
+            (*schemas).clone().into(),
+            queue,
+            Arc::new(limits.clone()),
+            FalseData::default(),
+        )
     };
     (fixture.admission, fixture.queue) = (open(&queue).await.unwrap(), queue);
     let mut other = fixture.parcel(1, &[hits(1, 0)]);
@@ -205,7 +219,8 @@ async fn s2_an_open_schema_has_no_more_series_than_the_limits() {
     let mut schemas = Schemas::default();
     schemas.insert(Schema::open("fleet").unwrap());
     let (deployment, queue) = (fixture.admission.deployment, fixture.queue.clone());
-    let admission = Admission::open(deployment, schemas.into(), queue, Arc::new(limits));
+    let admission =
+        Admission::open(deployment, schemas.into(), queue, Arc::new(limits), FalseData::default());
     fixture.admission = admission.await.unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
     let load = |host: &str| Point::new("system").tag("host", host).field("load1", 0.5).at(now);
@@ -264,6 +279,6 @@ async fn p6_times_come_from_our_clock_by_interval_and_age() {
     let unsealed =
         parcel::unseal(&fixture.parcel(1, &[]).body(Age(2)), &fixture.admission.deployment);
     let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
-    let checked = fixture.admission.check(&unsealed.unwrap(), vec![hits(1, 3)], now);
+    let (checked, _) = fixture.admission.check(&unsealed.unwrap(), vec![hits(1, 3)], now);
     assert_eq!(checked.points[0].timestamp, Some((1_000_000 - 2 * 600 - 3 * 10) * 1_000_000_000));
 }

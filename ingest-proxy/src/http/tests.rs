@@ -14,6 +14,7 @@ use undertone_wire::{
 
 use super::*;
 use crate::{
+    config::FalseData,
     queue::{Queue, QueueLimits},
     schemas::Schemas,
 };
@@ -30,7 +31,8 @@ impl Fixture {
         let queue = Queue::open(folder.path(), QueueLimits::default()).unwrap();
         let (deployment, limits) = (DeploymentId::from([9; 32]), Arc::new(limits));
         let schemas = Schemas::default().into();
-        let admission = Admission::open(deployment, schemas, queue, Arc::clone(&limits));
+        let rules = FalseData::default();
+        let admission = Admission::open(deployment, schemas, queue, Arc::clone(&limits), rules);
         let admission = admission.await.unwrap();
         let http = Http::new(Arc::new(admission), limits);
         Self { http, circuit: Arc::default(), _folder: folder }

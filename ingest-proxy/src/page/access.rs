@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 use hyper::{
     HeaderMap, Method,
-    header::{COOKIE, HOST, ORIGIN},
+    header::{CONTENT_TYPE, COOKIE, HOST, ORIGIN},
     http::request::Parts,
 };
 use rand::{TryRng, rngs::SysRng};
@@ -40,6 +40,8 @@ pub(super) enum Verdict {
     Welcome,
     /// Answer it.
     Answer,
+    /// A form of this page asks for a change: do it if it has the form's token, too.
+    Act,
 }
 
 impl Access {
@@ -64,7 +66,14 @@ impl Access {
     }
 
     pub(super) fn decide(&self, request: &Parts) -> Verdict {
-        if !self.is_addressed(&request.headers) || is_from_elsewhere(&request.headers) {
+        if !self.is_addressed(&request.headers) {
+            return Verdict::Refuse;
+        }
+        if request.method == Method::POST {
+            let is_ours = is_own_form(&request.headers) && self.has_cookie(&request.headers);
+            return if is_ours { Verdict::Act } else { Verdict::Refuse };
+        }
+        if is_from_elsewhere(&request.headers) {
             return Verdict::Refuse;
         }
         if !matches!(request.method, Method::GET | Method::HEAD) {
@@ -108,6 +117,22 @@ fn is_from_elsewhere(headers: &HeaderMap) -> bool {
             .any(|site| site != "same-origin" && site != "none")
 }
 
+/// Whether a browser says that a form of this page was sent: from this origin, which is named as it was
+/// asked for, in the only encoding that our forms have. A browser that names no origin isn't believed.
+fn is_own_form(headers: &HeaderMap) -> bool {
+    let only = |name| {
+        let mut values = headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
+    };
+    let (origin, host) = (only(ORIGIN), only(HOST));
+    let is_own = origin.zip(host).is_some_and(|(origin, host)| {
+        origin.strip_prefix("http://").is_some_and(|origin| origin == host)
+    });
+    is_own
+        && only(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded")
+        && headers.get_all("sec-fetch-site").iter().all(|site| site == "same-origin")
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::Request;
@@ -130,7 +155,7 @@ mod tests {
 
     #[test]
     fn who_is_let_in() {
-        use Verdict::{Answer, Refuse, Welcome};
+        use Verdict::{Act, Answer, Refuse, Welcome};
         let access = access();
         let with_token = format!("/?token={}", access.token);
         let cookie = format!("a=b; undertone-page-9790={}", access.token);
@@ -138,6 +163,9 @@ mod tests {
         let other = format!("undertone-page-9791={}", access.token);
         let short = format!("/?token={}", &access.token[..63]);
         let localhost = ("host", "localhost:9790");
+        let form = ("content-type", "application/x-www-form-urlencoded");
+        let ours = ("origin", "http://127.0.0.1:9790");
+        let same = ("sec-fetch-site", "same-origin");
         for (method, path, headers, expected) in [
             ("GET", with_token.as_str(), &[HOST_OF_OURS][..], Welcome),
             ("HEAD", &with_token, &[localhost], Welcome),
@@ -152,6 +180,46 @@ mod tests {
             ("GET", &short, &[HOST_OF_OURS], Refuse),
             ("GET", "/", &[HOST_OF_OURS, ("cookie", other.as_str())], Refuse),
             ("GET", "/", &[HOST_OF_OURS, ("cookie", "undertone-page-9790=")], Refuse),
+            // A form of the page.
+            ("POST", "/held", &[HOST_OF_OURS, cookie, ours, form, same], Act),
+            ("POST", "/held", &[HOST_OF_OURS, cookie, ours, form], Act),
+            (
+                "POST",
+                "/held",
+                &[localhost, cookie, ("origin", "http://localhost:9790"), form, same],
+                Act,
+            ),
+            ("POST", "/held", &[HOST_OF_OURS, ours, form, same], Refuse),
+            ("POST", "/held", &[HOST_OF_OURS, cookie, form, same], Refuse),
+            ("POST", "/held", &[HOST_OF_OURS, cookie, ours, same], Refuse),
+            ("POST", "/held", &[localhost, cookie, ours, form, same], Refuse),
+            ("POST", "/held", &[HOST_OF_OURS, cookie, ours, ours, form, same], Refuse),
+            ("POST", "/held", &[HOST_OF_OURS, cookie, ("origin", "null"), form, same], Refuse),
+            (
+                "POST",
+                "/held",
+                &[HOST_OF_OURS, cookie, ("origin", "http://127.0.0.1:9791"), form, same],
+                Refuse,
+            ),
+            (
+                "POST",
+                "/held",
+                &[HOST_OF_OURS, cookie, ours, form, ("sec-fetch-site", "same-site")],
+                Refuse,
+            ),
+            (
+                "POST",
+                "/held",
+                &[HOST_OF_OURS, cookie, ours, form, ("sec-fetch-site", "none")],
+                Refuse,
+            ),
+            (
+                "POST",
+                "/held",
+                &[HOST_OF_OURS, cookie, ours, ("content-type", "text/plain")],
+                Refuse,
+            ),
+            ("POST", &with_token, &[HOST_OF_OURS, ours, form, same], Refuse),
             // Another method.
             ("POST", "/", &[HOST_OF_OURS, cookie], Refuse),
             ("DELETE", "/", &[HOST_OF_OURS, cookie], Refuse),

@@ -1,12 +1,14 @@
 //! The page as HTML, from plain values. Whatever comes from a store or a sink passes [`Escaped`].
 
 mod charts;
+mod held;
 mod tables;
 mod words;
 
 use std::fmt::{self, Display, Write};
 
 use super::{
+    form::Forms,
     query::View,
     selection::{RANGES, Selection},
     status::Status,
@@ -19,6 +21,8 @@ pub(super) struct Escaped<'a>(pub(super) &'a str);
 pub(super) struct Page<'a> {
     /// What agents are given.
     pub(super) ingest: &'a str,
+    /// Makes what changes something.
+    pub(super) forms: &'a Forms,
     pub(super) selection: &'a Selection,
     pub(super) status: &'a Status,
     pub(super) store: Store<'a>,
@@ -94,6 +98,7 @@ impl Page<'_> {
             Store::Open { view, .. } => charts::charts(view, self.selection, &mut out),
         }
         out.push_str("<div class=\"tables\">");
+        held::suspects(self, &mut out);
         if let Store::Open { view, .. } = &self.store {
             tables::sessions(view, &mut out);
         }
@@ -113,8 +118,10 @@ mod tests {
             query::{Measurement, Moment, Plot, Session},
             scale::{TimeAxis, Unit},
         },
+        queue::{Held, Suspect},
         writer::SinkState,
     };
+    use std::time::Duration;
 
     /// Ends whatever it might stand in.
     const HOSTILE: &str = "\"'></title></svg><script>alert(1)</script>&";
@@ -148,9 +155,23 @@ mod tests {
         }
     }
 
+    fn suspect(name: &str) -> (Suspect, Vec<Held>) {
+        let held = Held { age: Duration::ZERO, reason: name.to_owned(), lines: name.to_owned() };
+        let suspect = Suspect {
+            session: name.to_owned(),
+            first: Duration::ZERO,
+            last: Duration::ZERO,
+            reasons: vec![(name.to_owned(), 2)],
+            held_points: 3,
+        };
+        (suspect, vec![held])
+    }
+
     fn document(status: &Status, store: Store<'_>, ingest: &str) -> String {
         let selection = Selection::parse("");
-        Page { ingest, selection: &selection, status, store, queue_limit_bytes: 1 << 30 }.document()
+        let forms = Forms::new().unwrap();
+        let (forms, selection) = (&forms, &selection);
+        Page { ingest, forms, selection, status, store, queue_limit_bytes: 1 << 30 }.document()
     }
 
     #[test]
@@ -160,6 +181,8 @@ mod tests {
         let status = Status {
             sinks: vec![sink],
             not_admitted: vec![(HOSTILE.to_owned(), "points", 1)],
+            suspects: vec![suspect(HOSTILE)],
+            flagged: 7,
             ..Status::default()
         };
         let view = view(HOSTILE);
@@ -175,7 +198,8 @@ mod tests {
     #[test]
     fn nothing_is_inline_that_the_policy_forbids() {
         let view = view("plain");
-        let html = document(&Status::default(), Store::Open { view: &view, limit_bytes: 1 }, "x");
+        let status = Status { suspects: vec![suspect("plain")], flagged: 1, ..Status::default() };
+        let html = document(&status, Store::Open { view: &view, limit_bytes: 1 }, "x");
         assert!(!html.contains("style=") && !html.contains("<style") && !html.contains(" on"));
         assert_eq!(html.matches("<script").count(), 1);
         assert!(html.contains("5 more sessions") && html.contains("1 more chart not shown"));

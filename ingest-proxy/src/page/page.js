@@ -18,7 +18,7 @@ async function refresh() {
   // What is being selected or pointed at isn't pulled away, for a while.
   const selection = document.getSelection();
   const selecting = !selection.isCollapsed && live.contains(selection.anchorNode);
-  const busy = selecting || live.querySelector(".tip:hover");
+  const busy = selecting || live.querySelector(".tip:hover, details[open], form :focus");
   if (document.hidden || (busy && Date.now() - answered < patienceMilliseconds)) return;
   try {
     const options = { cache: "no-store", signal: AbortSignal.timeout(limitMilliseconds) };

@@ -1,6 +1,15 @@
 //! How the proxy is doing, for the page: the numbers of `/health` and `/metrics`, without a store.
 
-use crate::{health::Report, writer::SinkState};
+use crate::{
+    health::Report,
+    queue::{Held, Queue, Suspect},
+    writer::SinkState,
+};
+
+/// Flagged sessions that are shown.
+const SUSPECTS: usize = 20;
+/// Parcels' worth of held points that are shown of each.
+const HELD: usize = 3;
 
 /// A moment's state.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +23,10 @@ pub(super) struct Status {
     pub(super) queue_parcels: u64,
     pub(super) queue_bytes: u64,
     pub(super) sinks: Vec<SinkState>,
+    /// Sessions that are flagged, in all.
+    pub(super) flagged: u64,
+    /// The latest of them, with the latest that is held of each.
+    pub(super) suspects: Vec<(Suspect, Vec<Held>)>,
 }
 
 impl Status {
@@ -62,6 +75,19 @@ impl Status {
             queue_parcels: stats.waiting_parcels,
             queue_bytes: stats.waiting_bytes,
             sinks: report.sinks.iter().map(|sink| sink.borrow().clone()).collect(),
+            flagged: stats.suspects,
+            suspects: Vec::new(),
+        }
+    }
+
+    /// Adds what is held; where it can't be read, nothing.
+    pub(super) async fn read_suspects(&mut self, queue: &Queue) {
+        if self.flagged == 0 {
+            return;
+        }
+        for suspect in queue.suspects(SUSPECTS).await.unwrap_or_default() {
+            let held = queue.held(&suspect.session, HELD).await.unwrap_or_default();
+            self.suspects.push((suspect, held));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 use super::store::{Prepared, Store, Stored};
-use super::{Admitted, Quarantined, QueueStats, SessionRecord};
+use super::{Admitted, Held, Quarantined, QueueStats, SessionRecord, Suspect};
 use undertone_storage::StorageError;
 
 /// Where the answer goes.
@@ -30,6 +30,10 @@ pub(super) enum Command {
     Quarantined(usize, Reply<Vec<Quarantined>>),
     Lag(String, Reply<u64>),
     Sessions(Reply<Vec<SessionRecord>>),
+    Suspects(usize, Reply<Vec<Suspect>>),
+    Held { session: String, limit: usize, reply: Reply<Vec<Held>> },
+    Release(String, Reply<Option<u64>>),
+    DeleteHeld(String, Reply<Option<u64>>),
     Maintain(Reply<()>),
     Close(Reply<()>),
 }
@@ -143,6 +147,18 @@ fn serve(store: &mut Store, command: Command, publish: impl Fn(&Store)) {
         Command::Quarantined(limit, reply) => reply.send(store.quarantined(limit)),
         Command::Sessions(reply) => reply.send(store.sessions()),
         Command::Lag(sink, reply) => reply.send(store.lag(&sink)),
+        Command::Suspects(limit, reply) => reply.send(store.suspects(limit)),
+        Command::Held { session, limit, reply } => reply.send(store.held(&session, limit)),
+        Command::Release(session, reply) => {
+            let outcome = store.release(&session);
+            publish(store);
+            reply.send(outcome);
+        }
+        Command::DeleteHeld(session, reply) => {
+            let outcome = store.delete_held(&session);
+            publish(store);
+            reply.send(outcome);
+        }
         // Handled where they are taken.
         Command::Admit(..) | Command::Close(..) => {}
     }

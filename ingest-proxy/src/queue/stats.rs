@@ -11,6 +11,12 @@ pub struct QueueStats {
     pub waiting_bytes: u64,
     /// Parcel IDs remembered.
     pub remembered_ids: u64,
+    /// Points that are held, since they can't be true.
+    pub held_points: u64,
+    /// Their bytes, counted as [`held_bytes`](crate::queue::QueueLimits::held_bytes) is.
+    pub held_bytes: u64,
+    /// Sessions that are flagged.
+    pub suspects: u64,
     /// The place of the newest parcel ever stored with points; places only grow.
     pub(crate) newest: i64,
     /// Counts by name; those of refusals start with `refused:`.
@@ -24,6 +30,19 @@ pub struct Tally {
     pub parcels: u64,
     /// Points.
     pub points: u64,
+}
+
+/// Points that were held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeldTally {
+    /// All of them.
+    pub held: u64,
+    /// Those that the operator let in.
+    pub released: u64,
+    /// Those that the operator deleted.
+    pub deleted: u64,
+    /// Those that were dropped, for there were too many, or they were held for too long.
+    pub dropped: u64,
 }
 
 impl QueueStats {
@@ -79,6 +98,26 @@ impl QueueStats {
         counts.filter_map(|(name, &count)| Some((name.strip_prefix(REFUSED_PARCELS)?, count)))
     }
 
+    /// Points that were held, by reason.
+    pub fn held(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.counts.iter().filter_map(|(name, &count)| Some((name.strip_prefix(HELD)?, count)))
+    }
+
+    /// Points that were held, and what became of those that no longer are.
+    pub fn held_in_all(&self) -> HeldTally {
+        HeldTally {
+            held: self.count(HELD_POINTS),
+            released: self.count(HELD_RELEASED),
+            deleted: self.count(HELD_DELETED),
+            dropped: self.count(HELD_DROPPED),
+        }
+    }
+
+    /// Sessions that were flagged, each as often as it was.
+    pub fn flagged(&self) -> u64 {
+        self.count(FLAGGED_SESSIONS)
+    }
+
     fn tally(&self, [parcels, points]: [&str; 2]) -> Tally {
         Tally { parcels: self.count(parcels), points: self.count(points) }
     }
@@ -98,3 +137,9 @@ pub(super) const QUARANTINED: &str = "quarantined";
 pub(super) const QUARANTINE_DROPPED: &str = "quarantine_dropped";
 pub(super) const REFUSED: &str = "refused:";
 pub(super) const REFUSED_PARCELS: &str = "refused_parcels:";
+pub(super) const HELD: &str = "held:";
+pub(super) const HELD_POINTS: &str = "held_points";
+pub(super) const HELD_RELEASED: &str = "held_released";
+pub(super) const HELD_DELETED: &str = "held_deleted";
+pub(super) const HELD_DROPPED: &str = "held_dropped";
+pub(super) const FLAGGED_SESSIONS: &str = "flagged_sessions";

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod delivery;
+mod held;
 mod sessions;
 mod time;
 
@@ -12,12 +13,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use self::time::QueueTime;
 use super::stats::{ADMITTED, REFUSED, REFUSED_PARCELS, REPLAYED};
-use super::{Admitted, QueueLimits, QueueStats, SessionRecord};
+use super::{Admitted, Judge, QueueLimits, QueueStats, SessionRecord};
 use undertone_storage::{
     self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql, to_sql, unix_seconds,
 };
 
 /// A parcel as it will be stored.
+#[derive(Default)]
 pub(super) struct Prepared {
     pub(super) parcel_id: [u8; 16],
     pub(super) lines: String,
@@ -26,6 +28,9 @@ pub(super) struct Prepared {
     pub(super) session: Option<[u8; 16]>,
     pub(super) refused_whole: Option<&'static str>,
     pub(super) sessions: Vec<SessionRecord>,
+    /// Where the line of each point ends.
+    pub(super) ends: Vec<usize>,
+    pub(super) judge: Option<Judge>,
 }
 
 /// Parcels as they were stored.
@@ -72,14 +77,20 @@ impl Store {
 
     /// Stores parcels, all or none.
     pub(super) fn admit(&mut self, parcels: &[Prepared]) -> Result<Vec<Admitted>, StorageError> {
-        self.change("cannot store parcels", |change| {
+        let outcomes = self.change("cannot store parcels", |change| {
             change.forget_ids()?;
             let outcomes =
                 parcels.iter().map(|parcel| change.admit(parcel)).collect::<Result<_, _>>()?;
             change.drop_old()?;
             change.drop_excess()?;
+            change.bound_held()?;
             Ok(outcomes)
-        })
+        });
+        if outcomes.is_err() {
+            // They come again, and would be taken for twice as much.
+            parcels.iter().filter_map(|parcel| parcel.judge.as_ref()).for_each(|it| (it.forget)());
+        }
+        outcomes
     }
 
     /// Drops what is too old, then makes what was deleted be gone from the disk.
@@ -88,6 +99,7 @@ impl Store {
             change.drop_old()?;
             change.drop_old_quarantine()?;
             change.forget_sessions()?;
+            change.drop_old_held()?;
             change.forget_ids()
         })?;
         if self.deleted {
@@ -166,22 +178,22 @@ impl Change<'_> {
             return Ok(Admitted::Replayed);
         }
         self.stats.remembered_ids += 1;
-        self.tally(ADMITTED, 1, parcel.points)?;
+        let kept = self.hold(parcel)?;
+        let (lines, points) = match &kept {
+            Some(kept) => (&kept.lines, kept.points),
+            None => (&parcel.lines, parcel.points),
+        };
+        self.tally(ADMITTED, 1, points)?;
         self.count_refused(&parcel.refused)?;
-        if parcel.points > 0 {
+        if points > 0 {
             self.transaction
                 .prepare_cached(
                     "INSERT INTO parcel (admitted_at, points, lines, session) VALUES (?, ?, ?, ?)",
                 )?
-                .execute(params![
-                    now,
-                    to_sql(parcel.points),
-                    parcel.lines.as_bytes(),
-                    parcel.session
-                ])?;
+                .execute(params![now, to_sql(points), lines.as_bytes(), parcel.session])?;
             self.stats.newest = self.transaction.last_insert_rowid();
             self.stats.waiting_parcels += 1;
-            self.stats.waiting_bytes += parcel.lines.len() as u64 + PARCEL_OVERHEAD;
+            self.stats.waiting_bytes += lines.len() as u64 + PARCEL_OVERHEAD;
         }
         Ok(Admitted::New)
     }
@@ -220,6 +232,7 @@ fn load_stats(connection: &Connection) -> rusqlite::Result<QueueStats> {
         .query_map([], |row| Ok((row.get(0)?, from_sql(row.get(1)?))))?
         .collect::<Result<_, _>>()?;
     let overhead = to_sql(PARCEL_OVERHEAD);
+    let (held_points, held_bytes, suspects) = held::load(connection)?;
     Ok(QueueStats {
         waiting_parcels: from_sql(number("SELECT count(*) FROM parcel")?),
         waiting_bytes: from_sql(connection.query_row(
@@ -234,6 +247,9 @@ fn load_stats(connection: &Connection) -> rusqlite::Result<QueueStats> {
             })
             .optional()?
             .unwrap_or(0),
+        held_points,
+        held_bytes,
+        suspects,
         counts,
     })
 }
@@ -287,5 +303,6 @@ pub(super) const FORMAT: FileFormat = FileFormat {
             seconds INTEGER NOT NULL
         ) STRICT;
     ",
+        held::TABLES,
     ],
 };

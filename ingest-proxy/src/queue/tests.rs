@@ -1,5 +1,6 @@
 //! What a queue does, and what it keeps.
 
+mod held;
 mod kept;
 
 use std::fs;
@@ -426,9 +427,7 @@ fn p8_chaff_takes_the_same_commit_as_what_is_stored_refused_or_known() {
         lines: lines.to_owned(),
         points: u64::from(!lines.is_empty()),
         refused,
-        session: None,
-        refused_whole: None,
-        sessions: Vec::new(),
+        ..Prepared::default()
     };
     let refused = |id: u8, reason| Prepared {
         refused_whole: Some(reason),

@@ -109,7 +109,7 @@ fn without_the_token_every_request_gets_one_answer() -> Result<()> {
         for expected in [
             "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self';",
             "x-frame-options: DENY",
-            "referrer-policy: no-referrer",
+            "referrer-policy: same-origin",
             "x-content-type-options: nosniff",
             "cache-control: no-store",
         ] {

@@ -164,7 +164,7 @@ impl Change<'_> {
         self.tally(reason, 1, parcel.points)
     }
 
-    fn before_now(&self, age: Duration) -> i64 {
+    pub(super) fn before_now(&self, age: Duration) -> i64 {
         unix_seconds(self.now).saturating_sub(whole_seconds(age))
     }
 }
