@@ -6,7 +6,7 @@ export RUST_BACKTRACE ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test controls bench privacy privacy-wire lint build influxd telegraf setup-demo setup-test setup-privacy clean
+.PHONY: help demo test controls fuzz bench privacy privacy-wire lint build influxd telegraf setup-demo setup-test setup-privacy clean
 
 help: ## Explain the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,10 @@ test: setup-test influxd telegraf build lint ## All tests, end to end through a 
 
 controls: setup-test influxd build ## Patches that tests of invariants have to catch (CONTROL=begin of a name)
 	@$${CARGO_TARGET_DIR:-target}/debug/undertone-controls $(if $(CONTROL),--control $(CONTROL))
+
+# Built without Tor, in target/fuzz. docs/abuse.md says what it has found.
+fuzz: ## Parsers of what comes from outside under libFuzzer, each MINUTES=n (TARGET=name for one of them)
+	@tests/tools/fuzz.sh $(or $(MINUTES),1) $(TARGET)
 
 # What is measured is built as what is released, in target/ and, where no Tor is needed, in a workspace of its own. If Telegraf
 # can't be built, its rows are missing.
@@ -48,6 +52,7 @@ privacy-wire: setup-test setup-privacy build ## Whether who watches the wire can
 lint: ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo fmt --manifest-path $(BENCHES) --check
+	cargo fmt --manifest-path tests/fuzz/Cargo.toml --check
 	cargo clippy $(CARGO_FLAGS) --all-targets -- --deny warnings
 	cargo clippy --manifest-path $(BENCHES) --locked --target-dir $${CARGO_TARGET_DIR:-target}/benches -- --deny warnings
 

@@ -7,6 +7,7 @@
 
 mod book;
 mod disk;
+pub(crate) mod fuzzing;
 mod memory;
 mod record;
 mod sent;

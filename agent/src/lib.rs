@@ -50,6 +50,8 @@ mod cost;
 mod deletion;
 mod error;
 mod folder;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 pub mod ledger;
 mod life;

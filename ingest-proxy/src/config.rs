@@ -110,7 +110,7 @@ impl Config {
         Self::parse(&text, folder).map_err(wrong)
     }
 
-    fn parse(text: &str, folder: &Path) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         let raw: RawConfig = toml::from_str(text).map_err(|error| error.to_string())?;
         let at = |key: &str, span: std::ops::Range<usize>, what: String| {
             let line = 1 + text[..span.start].matches('\n').count();

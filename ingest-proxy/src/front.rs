@@ -31,6 +31,7 @@ pub(crate) use self::onion::Keystore;
 #[cfg(feature = "tor")]
 use self::onion::Onion;
 use self::socket::Socket;
+pub(crate) use self::socket::header::read as circuit_line;
 use crate::{
     admission::Ticket,
     config::{Config, FrontConfig, Limits},

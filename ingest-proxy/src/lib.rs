@@ -9,6 +9,8 @@ mod config;
 mod control;
 mod error;
 pub mod front;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod http;
 pub mod identity;

@@ -70,7 +70,7 @@ impl Answer {
         File::open(folder)?.sync_all()
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
         match first.split_whitespace().next() {
             Some("denied") => Self::Denied,
@@ -87,7 +87,7 @@ impl Answer {
         }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match self {
             Self::Unasked => "unasked\n".to_owned(),
             Self::Denied => "denied\n".to_owned(),

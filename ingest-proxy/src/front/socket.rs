@@ -5,7 +5,7 @@
 //! circuits can't be ended from here, only forgotten.
 
 mod circuits;
-mod header;
+pub(super) mod header;
 
 use std::{
     fs::{self, Permissions},

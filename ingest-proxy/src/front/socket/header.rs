@@ -14,7 +14,7 @@ const PREFIX: [u16; 6] = [0xfc00, 0xdead, 0xbeef, 0x4dad, 0, 0];
 
 /// What came instead of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoCircuit {
+pub(crate) enum NoCircuit {
     /// The end, before any byte: somebody looked whether the socket is alive.
     Nothing,
     /// Something else.
@@ -22,7 +22,7 @@ pub(super) enum NoCircuit {
 }
 
 /// Reads the line, and no byte more; returns the circuit's number in its tor.
-pub(super) async fn read(
+pub(crate) async fn read(
     stream: &mut (impl AsyncBufRead + Unpin),
 ) -> Result<NonZeroU32, NoCircuit> {
     let mut line = Vec::new();
