@@ -7,6 +7,7 @@
 mod keyless;
 #[cfg(feature = "tor")]
 mod onion;
+mod places;
 mod socket;
 
 use std::{

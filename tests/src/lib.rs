@@ -5,6 +5,7 @@
 //! from byte by byte; [`janitor`] cleans up however a run ends.
 //! [`controls`] takes mechanisms out, to see that tests of invariants fail.
 
+pub mod abuse;
 pub mod browser;
 pub mod capture;
 pub mod certificates;

@@ -232,6 +232,13 @@ impl Builder {
         Ok(builder)
     }
 
+    /// More of a configuration, from a table on.
+    #[must_use]
+    pub fn keys(mut self, toml: &str) -> Self {
+        self.configuration += toml;
+        self
+    }
+
     /// Puts a file into the proxy's folder.
     pub fn file(self, name: &str, content: &str) -> Result<Self> {
         fs::write(self.folder.join(name), content)?;

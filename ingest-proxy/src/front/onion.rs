@@ -13,11 +13,7 @@ use arti_client::{
 };
 use futures::StreamExt;
 use safelog::DisplayRedacted;
-use tokio::{
-    sync::{Semaphore, watch},
-    task::JoinSet,
-    time::timeout,
-};
+use tokio::{sync::watch, task::JoinSet, time::timeout};
 use tor_cell::relaycell::msg::Connected;
 use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
@@ -25,7 +21,7 @@ use undertone_storage::make_private_folder;
 use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
 
 pub(crate) use self::identity::Keystore;
-use super::{Answer, Circuit, GRACE, Progress};
+use super::{Answer, Circuit, GRACE, Progress, places::Places};
 use crate::{
     config::{Limits, count},
     error::{Error, ErrorKind},
@@ -125,7 +121,7 @@ impl Onion {
         let mut is_online = false;
         let mut circuits = JoinSet::new();
         let limits = self.limits;
-        let places = Arc::new(Semaphore::new(count(limits.streams)));
+        let places = Arc::new(Places::new(count(limits.streams)));
         loop {
             tokio::select! {
                 () = stopped(&mut stop) => break,
@@ -169,7 +165,7 @@ async fn serve_circuit(
     request: RendRequest,
     answer: impl Answer,
     limits: Arc<Limits>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     mut stop: watch::Receiver<bool>,
 ) {
     let Ok(mut requests) = request.accept().await else { return };
@@ -187,13 +183,10 @@ async fn serve_circuit(
             let _ = request.shutdown_circuit();
             return;
         }
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
         if let Ok(stream) = request.accept(Connected::new_empty()).await {
             let answered = answer.clone().answer(stream, Arc::clone(&circuit));
-            streams.spawn(async move {
-                answered.await;
-                drop(place);
-            });
+            let places = Arc::clone(&places);
+            streams.spawn(async move { places.hold(answered).await });
         }
     }
     streams.join_all().await;

@@ -29,7 +29,7 @@ use self::{
     circuits::{CircuitName, Circuits},
     header::NoCircuit,
 };
-use super::{Answer, Circuit, GRACE, Progress};
+use super::{Answer, Circuit, GRACE, Progress, places::Places};
 use crate::{
     config::{Limits, UnixFront, count},
     error::{Error, ErrorKind},
@@ -83,7 +83,7 @@ impl Socket {
         mut stop: watch::Receiver<bool>,
     ) {
         let Self { listener, file, limits, .. } = self;
-        let streams_limit = count(limits.streams);
+        let places = Arc::new(Places::new(count(limits.streams)));
         let circuits = Shared(Arc::new(Mutex::new(Circuits::new(limits))));
         let progress = Arc::new(progress);
         let mut sweep = tokio::time::interval(SWEEP);
@@ -94,14 +94,16 @@ impl Socket {
                 () = stopped(&mut stop) => break,
                 Some(_) = streams.join_next() => {}
                 _ = sweep.tick() => circuits.lock().forget_idle(Instant::now()),
-                accepted = listener.accept(), if streams.len() < streams_limit => {
+                accepted = listener.accept() => {
                     let Ok((stream, _)) = accepted else {
                         // No file descriptor is left: it won't be better at once.
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                         continue;
                     };
                     let (circuits, progress) = (circuits.clone(), Arc::clone(&progress));
-                    streams.spawn(serve_stream(stream, answer.clone(), circuits, progress));
+                    let served = serve_stream(stream, answer.clone(), circuits, progress);
+                    let places = Arc::clone(&places);
+                    streams.spawn(async move { places.hold(served).await });
                 }
             }
         }

@@ -7,10 +7,7 @@ use tokio::{
     runtime::{Builder, Runtime},
 };
 use undertone::{Answer, fuzzing};
-use undertone_collectors::listener::{
-    Full, Limits, Token,
-    fuzzing::serve,
-};
+use undertone_collectors::listener::{Full, Limits, Token, fuzzing::serve};
 use undertone_wire::{Point, line_protocol};
 
 use super::Source;
@@ -60,7 +57,8 @@ pub(crate) fn listener(bytes: &[u8]) {
             let _ = answers.read_to_end(&mut answer).await;
             answer
         };
-        let ((), answer, ()) = tokio::join!(talk, listen, serve(server, tcp.flatten(), limits, accept));
+        let ((), answer, ()) =
+            tokio::join!(talk, listen, serve(server, tcp.flatten(), limits, accept));
         assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "{answer:?}");
     });
 }

@@ -21,9 +21,8 @@ pub async fn serve(
     limits: Limits,
     accept: impl Accept,
 ) {
-    let access = tcp.map_or(Access::SocketMode, |(address, token)| {
-        Access::tcp(Some(address), Some(token))
-    });
+    let access =
+        tcp.map_or(Access::SocketMode, |(address, token)| Access::tcp(Some(address), Some(token)));
     let door = Door::new(access, 1);
     let (_ending, ended) = watch::channel(false);
     if let Ok(((), pass)) = door.enter(std::future::ready(Ok(()))).await {
