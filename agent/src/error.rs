@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Schema,
     /// Tor's configuration isn't one.
     TorConfiguration,
+    /// The folder with the keys that services are found by can't be used; see [`crate::Transport::with_client_keys`].
+    ClientKeys,
     /// No thread or file descriptor is left for the agent's runtime.
     Resources,
     /// The user's answer can't be written down, or not here.

@@ -44,6 +44,7 @@
 
 mod agent;
 mod batch;
+mod client_keys;
 mod clock;
 mod consent;
 mod cost;
@@ -72,6 +73,7 @@ mod transport;
 mod worker;
 
 pub use agent::{Agent, AgentBuilder, State, Statistics};
+pub use client_keys::ClientKey;
 pub use clock::{Clock, Hands};
 pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
 pub use cost::Cost;
@@ -89,7 +91,7 @@ pub use transport::{TorStatus, TorTrouble, Transport};
 pub use undertone_instruments::*;
 pub use undertone_wire::{
     FieldValue, Point,
-    endpoint::Ingest,
+    endpoint::{Ingest, OnionAddress},
     schema::{Change, Direction, Refusal, Schema, SchemaError},
     session::SessionId,
 };

@@ -54,6 +54,9 @@ pub enum FailureKind {
     Tor,
     /// Tor works; the ingest side's onion service can't be reached.
     Endpoint,
+    /// Tor works; only those whom the ingest side knows may find its onion service, and no key is here by which it
+    /// would know this agent.
+    ClientKey,
     /// The ingest side is there and can't take parcels now.
     Unavailable,
     /// The ingest side is no Undertone proxy, or ends the connection.
@@ -164,6 +167,7 @@ impl From<ConnectError> for FailureKind {
         match error {
             ConnectError::Tor => Self::Tor,
             ConnectError::Endpoint => Self::Endpoint,
+            ConnectError::ClientKey => Self::ClientKey,
             ConnectError::Folder => Self::DataFolder,
         }
     }

@@ -4,7 +4,7 @@
 mod embedded;
 mod socks;
 
-use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{fmt, net::SocketAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use undertone_wire::endpoint::Endpoint;
@@ -23,6 +23,9 @@ pub enum Transport {
         /// another network; empty for its defaults, but that an idle Tor is kept quiet: `channel.padding`
         /// is `"reduced"`, and `preemptive_circuits` are off, unless this says otherwise.
         configuration: String,
+        /// A folder with keys for services that not everybody may find; see
+        /// [`Transport::with_client_keys`].
+        client_keys: Option<PathBuf>,
     },
     /// The SOCKS5 port of a tor that runs already. Sessions are kept apart by SOCKS credentials,
     /// so that port must isolate by them (`IsolateSOCKSAuth`, which is tor's default).
@@ -43,7 +46,22 @@ impl Transport {
     /// Tor in this process, with arti's own configuration in TOML.
     #[cfg(feature = "tor")]
     pub fn embedded_with(configuration: impl Into<String>) -> Self {
-        Self::Embedded { configuration: configuration.into() }
+        Self::Embedded { configuration: configuration.into(), client_keys: None }
+    }
+
+    /// With the keys in this folder for services that only their clients may find (restricted discovery): files
+    /// `NAME.auth_private` as C tor has them in its `ClientOnionAuthDir`, and as [`crate::ClientKey`] writes them.
+    /// They are read there, and copied nowhere.
+    ///
+    /// Changes nothing with a SOCKS port: the tor behind it has a `ClientOnionAuthDir` of its own.
+    #[must_use]
+    pub fn with_client_keys(mut self, folder: impl Into<PathBuf>) -> Self {
+        match &mut self {
+            #[cfg(feature = "tor")]
+            Self::Embedded { client_keys, .. } => *client_keys = Some(folder.into()),
+            Self::Socks { .. } => drop(folder.into()),
+        }
+        self
     }
 
     /// The SOCKS5 port of a tor that runs already.
@@ -59,8 +77,9 @@ impl Transport {
     ) -> Result<Arc<dyn Connect>, Error> {
         match self {
             #[cfg(feature = "tor")]
-            Self::Embedded { configuration } => {
-                Ok(Arc::new(embedded::Embedded::open(configuration, runtime, folder)?))
+            Self::Embedded { configuration, client_keys } => {
+                let keys = client_keys.as_deref();
+                Ok(Arc::new(embedded::Embedded::open(configuration, keys, runtime, folder)?))
             }
             Self::Socks { proxy } => {
                 let _ = (runtime, folder);
@@ -159,6 +178,9 @@ pub(crate) enum ConnectError {
     Tor,
     /// Tor works; the onion service can't be reached.
     Endpoint,
+    /// Tor works; the onion service may only be found with a key that isn't here, or not the right one.
+    #[cfg_attr(not(feature = "tor"), expect(dead_code, reason = "only Tor in this process tells"))]
+    ClientKey,
     /// The data folder can't be written, locked or read.
     #[cfg_attr(
         not(feature = "tor"),

@@ -90,6 +90,12 @@ pub(crate) fn sentences(config: &Config) -> Vec<String> {
         }
         Transport::Socks(address) => format!("use the tor that runs at {address}"),
     });
+    if let Some(keys) = &agent.client_keys {
+        sentences.push(format!(
+            "find the onion service by the key for it in {}, if not everybody may find it",
+            keys.display()
+        ));
+    }
     sentences.push(match agent.ledger {
         Ledger::Disk => format!(
             "keep in {} what it sent in the last 24 hours, at most 64 MiB, for `undertone sent`",

@@ -8,10 +8,10 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use undertone::Scope;
+use undertone::{Ingest, Scope};
 
 use crate::{
-    check,
+    check, client_key,
     config::{Config, ConfigError, DEFAULT_PATH, EXAMPLE},
     consent, doctor,
     permission::Silence,
@@ -100,6 +100,9 @@ enum Action {
     /// Whether this machine may report: show, ask, grant, deny
     #[command(subcommand)]
     Consent(ConsentAction),
+    /// Keys for onion services that only their clients may find. Needs no consent, touches no network
+    #[command(subcommand)]
+    ClientKey(ClientKeyAction),
     /// Schemas: what may be reported; check, show and compare them. Needs no consent, touches no network
     #[command(subcommand)]
     Schema(SchemaAction),
@@ -205,6 +208,27 @@ enum ConsentAction {
     #[command(after_help = CONSENT_DENY)]
     Deny,
 }
+
+#[derive(Debug, Subcommand)]
+enum ClientKeyAction {
+    /// Make a key, and print the public line that the proxy is to be told
+    #[command(after_help = CLIENT_KEY_NEW)]
+    New {
+        /// The folder for the secret key [default: `client_keys` of the configuration]
+        folder: Option<PathBuf>,
+        /// What the ingest side's `address` prints [default: `ingest` of the configuration]
+        #[arg(long, value_name = "STRING")]
+        ingest: Option<Ingest>,
+    },
+}
+
+const CLIENT_KEY_NEW: &str = "\
+Examples:
+  undertone client-key new /etc/undertone/client-keys
+  undertone-ingest-proxy client add attic descriptor:x25519:...    on the machine of the proxy
+
+The folder gets a file for each onion service, as C tor has them in its ClientOnionAuthDir: with a SOCKS port,
+make the key there.";
 
 const CONSENT_STATUS: &str = "\
 Examples:
@@ -328,6 +352,10 @@ impl Command {
                     ConsentAction::Deny => consent::deny,
                 };
                 return act(&config, &mut out);
+            }
+            Action::ClientKey(ClientKeyAction::New { folder, ingest }) => {
+                let agent = client_key::agent(&path)?;
+                client_key::new(agent.as_ref(), folder, ingest, &mut out)?;
             }
             Action::Score { schema, trace, device_tag, scope, seed } => {
                 score::score(&schema, &trace, &device_tag, scope, seed, &mut out)?;

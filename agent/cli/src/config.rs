@@ -53,6 +53,7 @@ const KEYS: &[&str] = &[
     "alias",
     "push_every_seconds",
     "transport",
+    "client_keys",
     "tor",
     "host",
     "listener",

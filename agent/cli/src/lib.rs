@@ -7,6 +7,7 @@
 
 mod bytes;
 mod check;
+mod client_key;
 mod command;
 mod config;
 mod consent;

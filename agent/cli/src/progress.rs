@@ -123,6 +123,10 @@ pub(crate) fn explain(kind: FailureKind) -> &'static str {
             "Tor works, but the onion service can't be reached: is the proxy running, and for \
              longer than a minute?"
         }
+        FailureKind::ClientKey => {
+            "The onion service may only be found by clients that it knows, with a key that isn't in `client_keys`: \
+             see `undertone client-key`."
+        }
         FailureKind::Unavailable => {
             "The proxy is there, but can't take anything now: look at its /health."
         }

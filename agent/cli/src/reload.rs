@@ -13,10 +13,12 @@ pub(crate) struct Changes {
 
 /// From one to the other.
 pub(crate) fn changes(old: &Config, new: &Config) -> Changes {
-    let AgentConfig { ingest, transport, data_dir, ledger, namespace, push_every } = &new.agent;
+    let AgentConfig { ingest, transport, client_keys, data_dir, ledger, namespace, push_every } =
+        &new.agent;
     let differing = [
         ("ingest", old.agent.ingest != *ingest),
         ("transport or [tor]", old.agent.transport != *transport),
+        ("client_keys", old.agent.client_keys != *client_keys),
         ("data_dir", old.agent.data_dir != *data_dir),
         ("ledger", old.agent.ledger != *ledger),
         ("namespace", old.agent.namespace != *namespace),
@@ -55,6 +57,7 @@ mod tests {
             ("[[listener]]\nunix = \"write.sock\"\nmode = \"0660\"", &[], true),
             ("[tor.channel]\npadding = \"none\"", &["transport or [tor]"], false),
             ("transport = \"socks5://127.0.0.1:9050\"", &["transport or [tor]"], false),
+            ("client_keys = \"keys\"", &["client_keys"], false),
             ("data_dir = \"data\"\nnamespace = \"other\"", &["data_dir", "namespace"], false),
             ("ledger = \"memory\"", &["ledger"], false),
             ("push_every_seconds = 5\nalias = \"attic\"", &["push_every_seconds"], true),

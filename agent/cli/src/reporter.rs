@@ -31,8 +31,12 @@ pub(crate) fn schema(namespace: &str) -> Result<Schema> {
 
 /// How the library reaches the ingest side.
 pub(crate) fn transport(config: &AgentConfig) -> Transport {
-    match &config.transport {
+    let transport = match &config.transport {
         config::Transport::Embedded(tor) => Transport::embedded_with(tor),
         config::Transport::Socks(address) => Transport::socks(*address),
+    };
+    match &config.client_keys {
+        Some(folder) => transport.with_client_keys(folder),
+        None => transport,
     }
 }

@@ -136,6 +136,7 @@ impl Outcome {
             Self::Failed(FailureKind::Protocol) => 6,
             Self::Failed(FailureKind::Refused) => 7,
             Self::Failed(FailureKind::DataFolder) => 8,
+            Self::Failed(FailureKind::ClientKey) => 9,
         }
     }
 
@@ -150,6 +151,7 @@ impl Outcome {
             6 => Self::Failed(FailureKind::Protocol),
             7 => Self::Failed(FailureKind::Refused),
             8 => Self::Failed(FailureKind::DataFolder),
+            9 => Self::Failed(FailureKind::ClientKey),
             _ => Self::Attempted,
         }
     }

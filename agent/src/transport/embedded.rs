@@ -3,7 +3,10 @@
 //! Nothing touches the disk or the network before the first connection is wanted, and what fails is
 //! tried again with the next one: a full disk or a blocked Tor is no error of the host's.
 
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::{
+    path::Path,
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use arti_client::{
     ErrorKind as TorErrorKind, HasKind, StreamPrefs, TorClient, config::BoolOrAuto,
@@ -16,6 +19,7 @@ use undertone_wire::endpoint::Endpoint;
 
 use super::{Connect, ConnectError, Isolation, Pending, Stream, TorStatus, TorTrouble};
 use crate::{
+    client_keys,
     error::{Error, ErrorKind},
     folder::{Claimed, Folder},
 };
@@ -35,6 +39,8 @@ disable_at_threshold = 0
 pub(super) struct Embedded {
     runtime: TorRuntime,
     configuration: String,
+    /// What is added to it.
+    keys: String,
     folder: Arc<Folder>,
     running: Mutex<Option<Running>>,
     /// The last stream's handle, which leads to its circuit.
@@ -50,6 +56,7 @@ struct Running {
 impl Embedded {
     pub(super) fn open(
         configuration: &str,
+        client_keys: Option<&Path>,
         runtime: &Handle,
         folder: Option<Arc<Folder>>,
     ) -> Result<Self, Error> {
@@ -59,16 +66,17 @@ impl Embedded {
                 "Tor in this process needs a data folder: data_dir(…)",
             )
         })?;
+        let keys = client_keys.map_or(Ok(String::new()), key_folder)?;
         let invalid = || Error::new(ErrorKind::TorConfiguration, "Tor's configuration");
         // Only to find its mistakes now, where the host can be told.
-        let texts = [TAMED, configuration];
+        let texts = [TAMED, configuration, &keys];
         undertone_tor::configuration(&texts, folder.data_dir(), folder.data_dir())
             .map_err(|error| invalid().because(error))?;
         let runtime =
             undertone_tor::runtime(runtime.clone()).map_err(|error| invalid().because(error))?;
         let configuration = configuration.to_owned();
         let (running, last) = (Mutex::new(None), std::sync::Mutex::new(None));
-        Ok(Self { runtime, configuration, folder, running, last })
+        Ok(Self { runtime, configuration, keys, folder, running, last })
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(Isolation, Arc<ClientDataStreamCtrl>)>> {
@@ -86,7 +94,7 @@ impl Embedded {
             ConnectError::Folder
         })?;
         let (state, cache) = (folder.path().join("state"), folder.path().join("cache"));
-        let texts = [TAMED, &self.configuration];
+        let texts = [TAMED, &self.configuration, &self.keys];
         let configuration =
             undertone_tor::configuration(&texts, &state, &cache).map_err(|_| ConnectError::Tor)?;
         let client = TorClient::with_runtime(self.runtime.clone())
@@ -97,6 +105,19 @@ impl Embedded {
         *running = Some(Running { client: Arc::clone(&client), _folder: folder });
         Ok(client)
     }
+}
+
+/// Arti's configuration of a folder with keys, which it reads and never writes.
+fn key_folder(folder: &Path) -> Result<String, Error> {
+    let failed = || {
+        let what = format!("the folder with client keys, {}", folder.display());
+        Error::new(ErrorKind::ClientKeys, what)
+    };
+    client_keys::check(folder).map_err(|error| failed().because(error))?;
+    let folder = folder.canonicalize().map_err(|error| failed().because(error))?;
+    let path = folder.to_str().ok_or_else(|| failed().because("its name isn't UTF-8"))?;
+    let path = undertone_tor::quoted(path);
+    Ok(format!("[[storage.keystore.ctor.clients]]\nid = \"clients\"\npath = {path}\n"))
 }
 
 impl Connect for Embedded {
@@ -169,9 +190,10 @@ impl From<TorErrorKind> for ConnectError {
             | TorErrorKind::CacheCorrupted
             | TorErrorKind::FsPermissions
             | TorErrorKind::KeystoreAccessFailed => Self::Folder,
+            TorErrorKind::OnionServiceMissingClientAuth
+            | TorErrorKind::OnionServiceWrongClientAuth => Self::ClientKey,
             TorErrorKind::OnionServiceNotFound
             | TorErrorKind::OnionServiceNotRunning
-            | TorErrorKind::OnionServiceMissingClientAuth
             | TorErrorKind::OnionServiceConnectionFailed
             | TorErrorKind::OnionServiceProtocolViolation
             | TorErrorKind::OnionServiceAddressInvalid

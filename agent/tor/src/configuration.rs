@@ -36,8 +36,8 @@ pub fn configuration(
 ) -> Result<TorClientConfig, ConfigurationError> {
     let folders = format!(
         "storage.state_dir = {{ literal = {} }}\nstorage.cache_dir = {{ literal = {} }}\n",
-        quoted(state_dir)?,
-        quoted(cache_dir)?,
+        named(state_dir)?,
+        named(cache_dir)?,
     );
     let mut sources = ConfigurationSources::new_empty();
     for text in texts.iter().copied().chain([folders.as_str()]) {
@@ -55,9 +55,13 @@ pub fn configuration(
 }
 
 /// A path as a TOML string.
-fn quoted(path: &Path) -> Result<String, ConfigurationError> {
-    let text = path.to_str().ok_or(ConfigurationError::FolderName)?;
-    Ok(toml::Value::from(text).to_string())
+fn named(path: &Path) -> Result<String, ConfigurationError> {
+    path.to_str().map(quoted).ok_or(ConfigurationError::FolderName)
+}
+
+/// A text as a TOML string.
+pub fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -8,5 +8,5 @@ pub mod configuration;
 mod runtime;
 mod tls;
 
-pub use configuration::{ConfigurationError, configuration};
+pub use configuration::{ConfigurationError, configuration, quoted};
 pub use runtime::{TorRuntime, runtime};

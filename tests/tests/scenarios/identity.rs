@@ -13,10 +13,13 @@ use std::{
 use anyhow::{Context, Result, bail};
 use data_encoding::{BASE64, HEXLOWER};
 use undertone_tests::{
+    file_server::FileServer,
     folder::{self, Folder},
     proxy::Proxy,
     tor_network,
 };
+
+use crate::fixtures::{Load, RHYTHM, in_store, mixed::MixedNetwork};
 
 /// The file of C tor's with the secret key, and what of it is no key.
 const KEY_FILE: &str = "hs_ed25519_secret_key";
@@ -126,6 +129,63 @@ fn s5_an_identity_is_replaced_only_when_asked_and_is_kept() -> Result<()> {
     assert!(error.contains("no identity"), "{error}");
     shown.holds_no(&fs::read(&key)?[HEADER..]);
     Ok(())
+}
+
+#[test]
+fn s5_agents_that_knew_the_address_go_on_when_the_key_moves() -> Result<()> {
+    let tor = MixedNetwork::shared()?;
+    let folder = Folder::new("moves")?;
+    let (socket, service) = (folder.join("ingest.sock"), folder.join("service"));
+    let lines = [
+        format!("HiddenServiceDir {}", service.display()),
+        format!("HiddenServicePort 80 unix:{}", socket.display()),
+        "HiddenServiceExportCircuitID haproxy".to_owned(),
+    ];
+    let c_tor = tor.network.socks_client(&lines.each_ref().map(|line| &**line))?;
+    let onion = Proxy::on("")?;
+    let mut proxy =
+        onion.behind(&socket, &service.join("hostname"))?.start(&[&FileServer::schema()?])?;
+    let known = proxy.ingest().to_owned();
+    tor.wait_until_published(&known)?;
+    let servers = vec![FileServer::start(&tor.arti_toml, &known, RHYTHM)?];
+    let counted = |proxy: &Proxy| in_store(proxy, "fileserver.connections.count", "delta");
+    let mut load = Load::default();
+    load.times(20, &servers)?;
+    load.until_arrived("what was counted before", &servers, || counted(&proxy))?;
+
+    // The key moves from C tor into the proxy, which keeps its folder and has an onion service of its own from now on.
+    let key = service.join(KEY_FILE);
+    let text_before = fs::read_to_string(proxy.configuration())?;
+    let configuration = text_before.split("\n[front]\n").next().context("a table")?.to_owned();
+    let mut shown = Shown::default();
+    let other = proxy.folder().join("own.toml");
+    fs::write(&other, &configuration)?;
+    let while_it_runs =
+        proxy.output_with("own.toml", &["key", "import", text(&key)]).unwrap_err().to_string();
+    assert!(while_it_runs.contains("a proxy runs on this data folder"), "{while_it_runs}");
+    drop(c_tor);
+    proxy.stop()?;
+    let in_front = shown.refused(&proxy, &["key", "import", text(&key)])?;
+    assert!(in_front.contains("HiddenServiceDir"), "{in_front}");
+    load.times(20, &servers)?;
+    proxy.configure(&configuration, &tor.arti_toml)?;
+    shown.take(&proxy, &["key", "import", text(&key)], &[])?.is(&known);
+    proxy.learn_address()?;
+    assert_eq!(proxy.ingest(), known);
+    proxy.start()?;
+
+    tor.wait_until_published(&known)?;
+    load.until_arrived("what was counted after", &servers, || counted(&proxy))?;
+    for command in
+        [&["key", "backup", text(&folder.join("never"))][..], &["key", "import", text(&key)]]
+    {
+        let error = shown.refused(&proxy, command)?;
+        assert!(error.contains("a proxy runs on this data folder"), "{error}");
+    }
+    load.is_all_there("the store", |measurement, field| in_store(&proxy, measurement, field))?;
+    shown.all += &proxy.process().map(|process| process.log()).unwrap_or_default();
+    shown.holds_no(&fs::read(&key)?[HEADER..]);
+    proxy.stop()
 }
 
 /// All that the proxy printed.

@@ -26,6 +26,8 @@ pub(crate) struct AgentConfig {
     pub(crate) ingest: Option<Ingest>,
     /// How it is reached.
     pub(crate) transport: Transport,
+    /// Where keys are for services that not everybody may find.
+    pub(crate) client_keys: Option<PathBuf>,
     /// Where Tor keeps its state, and the agent its ledger.
     pub(crate) data_dir: PathBuf,
     /// Where what was sent is written down.
@@ -76,9 +78,21 @@ impl AgentConfig {
             Some(found) => found.value,
             None => PUSH_EVERY,
         };
+        let transport = Transport::read(root, may)?;
+        let client_keys = match (root.text("client_keys")?, &transport) {
+            (Some(found), Transport::Socks(_)) => {
+                return Err(found.wrong(
+                    "is for Tor in this process; the tor that runs already reads such keys in the \
+                     folder that `ClientOnionAuthDir` in its torrc names",
+                ));
+            }
+            (Some(found), _) => Some(found.path()?),
+            (None, _) => None,
+        };
         Ok(Self {
             ingest,
-            transport: Transport::read(root, may)?,
+            transport,
+            client_keys,
             data_dir,
             ledger,
             namespace,
