@@ -1,5 +1,6 @@
 //! The command line.
 
+mod client;
 mod key;
 mod quarantine;
 mod store;
@@ -62,6 +63,9 @@ enum Action {
     /// The key behind the address: take one over, back it up
     #[command(subcommand)]
     Key(key::KeyAction),
+    /// Who may find the onion service, if not everybody may
+    #[command(subcommand)]
+    Client(client::ClientAction),
     /// Ask the proxy that runs how it is doing; exit code 1 unless all is well
     Health,
     /// Which measurements are admitted
@@ -126,6 +130,7 @@ impl Command {
                 Ok(())
             }
             Action::Key(action) => key::run(&config, action),
+            Action::Client(action) => client::run(&config, action),
             Action::Health => health(config),
             Action::Schema(SchemaAction::Add { file }) => {
                 let (schema, place) = Schemas::add(&config.data_dir, &file)?;

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
+mod discovery;
 mod front;
 mod limits;
 mod sink;
@@ -17,6 +18,7 @@ use std::{
 use serde::Deserialize;
 use undertone_wire::endpoint::DeploymentId;
 
+pub use self::discovery::DiscoveryConfig;
 pub use self::front::{FrontConfig, UnixFront};
 pub use self::limits::Limits;
 pub(crate) use self::limits::count;
@@ -41,6 +43,8 @@ pub struct Config {
     pub page: bool,
     /// Which parcels are ours; by default those for our own onion address.
     pub deployment: Option<DeploymentId>,
+    /// Who may find the onion service, and how many may come at once.
+    pub discovery: DiscoveryConfig,
     /// What bounds everybody who knows the address.
     pub limits: Limits,
     /// Bounds of the queue.
@@ -59,6 +63,7 @@ struct RawConfig {
     front: Option<toml::Spanned<front::RawFront>>,
     page: Option<toml::Spanned<String>>,
     deployment: Option<toml::Spanned<String>>,
+    discovery: Option<toml::Spanned<discovery::RawDiscovery>>,
     #[serde(default)]
     limits: limits::RawLimits,
     #[serde(default)]
@@ -89,6 +94,7 @@ impl Config {
             front: FrontConfig::Onion,
             page: true,
             deployment: None,
+            discovery: DiscoveryConfig::default(),
             limits: Limits::default(),
             queue: QueueLimits::default(),
             sinks: vec![store],
@@ -182,6 +188,14 @@ impl Config {
                 return Err(at("name", format!("{:?} is the name of another sink", sink.name)));
             }
             config.sinks.push(sink);
+        }
+        if let Some(discovery) = raw.discovery {
+            if config.front != FrontConfig::Onion {
+                let what = "is for the front \"onion\"; the tor in front has a torrc".to_owned();
+                return Err(at("discovery", discovery.span(), what));
+            }
+            config.discovery = discovery::checked(discovery.into_inner())
+                .map_err(|(key, span, what)| at(key, span, what))?;
         }
         if let Some(tor) = raw.tor {
             if config.front != FrontConfig::Onion && !tor.get_ref().is_empty() {

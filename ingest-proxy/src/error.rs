@@ -22,6 +22,8 @@ pub enum ErrorKind {
     Tor,
     /// A key that is to be the onion service's identity, or that is in the way of one.
     Identity,
+    /// Who may find the onion service: a client's name or key, or too many of them.
+    Clients,
     /// The unix socket that a tor in front connects to.
     Socket,
     /// The local port of `/health`, `/metrics` and the operator page.

@@ -229,7 +229,7 @@ pub(crate) fn keystore(config: &Config) -> Result<Keystore, Error> {
 
 #[cfg(feature = "tor")]
 fn open_onion(config: &Config) -> Result<Onion, Error> {
-    Onion::open(&config.data_dir.join(TOR_FOLDER), &config.tor, &config.limits)
+    Onion::open(&config.data_dir.join(TOR_FOLDER), config)
 }
 
 /// How far the front is on its way to being reachable.

@@ -5,6 +5,7 @@
 //! [`queue`] → the answer → [`writer`], by its [`Route`] → [`sink`].
 
 mod admission;
+mod clients;
 mod config;
 mod control;
 mod error;
@@ -24,7 +25,8 @@ pub mod sink;
 mod transfer;
 pub mod writer;
 
-pub use config::{Config, FrontConfig, Limits, SinkConfig, Target, UnixFront};
+pub use clients::{CLIENTS_LIMIT, ClientPublicKey, Clients, NoClientKey};
+pub use config::{Config, DiscoveryConfig, FrontConfig, Limits, SinkConfig, Target, UnixFront};
 pub use control::Control;
 pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};

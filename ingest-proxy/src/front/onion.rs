@@ -5,29 +5,29 @@
 //! arti's types, with those below it.
 
 mod identity;
+mod service;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use arti_client::{
-    HasKind, TorClient, TorClientConfig, config::onion_service::OnionServiceConfigBuilder,
-};
+use arti_client::{HasKind, TorClient, TorClientConfig};
 use futures::StreamExt;
 use safelog::DisplayRedacted;
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
-    time::timeout,
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tor_cell::relaycell::msg::Connected;
-use tor_hsservice::{OnionServiceConfig, RendRequest, StreamRequest};
+use tor_hsservice::{RendRequest, StreamRequest};
 use tor_proto::stream::IncomingStreamRequest;
 use undertone_storage::make_private_folder;
 use undertone_wire::endpoint::{DEFAULT_PORT, OnionAddress};
 
 pub(crate) use self::identity::Keystore;
+use self::service::Service;
 use super::{Answer, Circuit, GRACE, Progress};
 use crate::{
-    config::{Limits, count},
+    config::{Config, Limits, count},
     error::{Error, ErrorKind},
     writer::stopped,
 };
@@ -38,11 +38,13 @@ const NICKNAME: &str = "undertone";
 const DEFAULTS: &str = "vanguards.mode = \"full\"\n";
 /// Between two attempts to bootstrap, each of which tries for minutes.
 const BOOTSTRAP_RETRY: Duration = Duration::from_secs(10);
+/// Between two looks whether a client was added or removed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// An onion service that isn't published yet.
 pub(crate) struct Onion {
     tor: TorClientConfig,
-    service: OnionServiceConfig,
+    service: Service,
     address: OnionAddress,
     limits: Arc<Limits>,
 }
@@ -50,32 +52,24 @@ pub(crate) struct Onion {
 impl Onion {
     /// Reads the service's identity from `folder`, or makes it there. Touches no network.
     ///
-    /// `tor` is arti's own configuration in TOML; empty for its defaults.
-    ///
     /// # Errors
-    /// [`ErrorKind::Tor`] if that isn't a configuration, or the keystore can't be used.
-    pub(crate) fn open(folder: &Path, tor: &str, limits: &Limits) -> Result<Self, Error> {
+    /// [`ErrorKind::Tor`] if arti's own configuration isn't one, or the keystore can't be used; [`ErrorKind::Clients`]
+    /// if it can't be told who may find the service.
+    pub(crate) fn open(folder: &Path, config: &Config) -> Result<Self, Error> {
         let failed = |doing: &str| Error::new(ErrorKind::Tor, doing);
         make_private_folder(folder)
             .map_err(|error| Error::new(ErrorKind::Storage, "open Tor's folder").because(error))?;
         let folder = folder.canonicalize().map_err(|e| failed("find Tor's folder").because(e))?;
         let tor = undertone_tor::configuration(
-            &[DEFAULTS, tor],
+            &[DEFAULTS, &config.tor],
             &folder.join("state"),
             &folder.join("cache"),
         )
         .map_err(|error| failed("read `[tor]`").because(error))?;
-        let mut service = OnionServiceConfigBuilder::default();
-        service
-            .nickname(NICKNAME.parse().map_err(|_| failed("name the onion service"))?)
-            .max_concurrent_streams_per_circuit(
-                u32::try_from(limits.streams_per_circuit).unwrap_or(u32::MAX),
-            );
-        let service = service
-            .build()
-            .map_err(|error| failed("configure the onion service").because(error))?;
+        let service = Service::open(&config.discovery, &config.limits, &config.data_dir)?;
+        let configuration = service.configuration()?;
         let keys =
-            TorClient::<undertone_tor::TorRuntime>::create_onion_service(&tor, service.clone())
+            TorClient::<undertone_tor::TorRuntime>::create_onion_service(&tor, configuration)
                 .map_err(|error| failed("open the keystore").because(error))?;
         let identity = match keys.onion_address() {
             Some(identity) => identity,
@@ -88,7 +82,7 @@ impl Onion {
                 failed("read the onion address").because(error)
             },
         )?;
-        Ok(Self { tor, service, address, limits: Arc::new(limits.clone()) })
+        Ok(Self { tor, service, address, limits: Arc::new(config.limits.clone()) })
     }
 
     /// The address, before and after it is published.
@@ -112,8 +106,9 @@ impl Onion {
             .create_unbootstrapped_async()
             .await
             .map_err(|error| failed("start Tor").because(error))?;
+        let mut clients = self.service;
         let launched = client
-            .launch_onion_service(self.service)
+            .launch_onion_service(clients.configuration()?)
             .map_err(|error| failed("launch the onion service").because(error))?;
         let Some((service, requests)) = launched else {
             return Err(failed("launch the onion service: it is disabled"));
@@ -124,6 +119,8 @@ impl Onion {
         let mut online = std::pin::pin!(bootstrap_until_it_works(&client));
         let mut is_online = false;
         let mut circuits = JoinSet::new();
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let limits = self.limits;
         let places = Arc::new(Semaphore::new(count(limits.streams)));
         loop {
@@ -139,6 +136,7 @@ impl Onion {
                     progress.send_modify(|progress| progress.published = published);
                 }
                 Some(_) = circuits.join_next() => {}
+                _ = looks.tick() => clients.follow(&service),
                 request = requests.next(), if circuits.len() < count(limits.circuits) => {
                     let Some(request) = request else {
                         return Err(failed("serve: the onion service ended"));

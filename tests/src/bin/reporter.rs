@@ -64,6 +64,9 @@ struct Arguments {
     /// The SOCKS port of a tor that runs already, instead of Tor in this process
     #[arg(long, conflicts_with = "tor_config")]
     socks: Option<SocketAddr>,
+    /// Keys for services that only their clients may find
+    #[arg(long, conflicts_with = "socks")]
+    client_keys: Option<PathBuf>,
     /// What is recorded in one interval, such as "inc 2, size -5, ok 1000"; may be repeated
     #[arg(long)]
     interval: Vec<Script>,
@@ -101,6 +104,10 @@ fn main() -> Result<()> {
     let transport = match arguments.socks {
         Some(address) => Transport::socks(address),
         None => Transport::embedded_with(tor),
+    };
+    let transport = match arguments.client_keys {
+        Some(folder) => transport.with_client_keys(folder),
+        None => transport,
     };
     let began = Instant::now();
     let agent = Agent::builder(arguments.ingest.context("--ingest says where to report")?)

@@ -47,6 +47,17 @@ impl Reporter {
         Self::in_folder(folder, &data, tor, ingest, arguments)
     }
 
+    /// With the client keys in this folder, or without any.
+    pub(crate) fn keyed(
+        tor: &TorNetwork,
+        ingest: &str,
+        keys: Option<&Path>,
+        arguments: &[String],
+    ) -> Result<Self> {
+        let keys = keys.map(|folder| format!("--client-keys={}", folder.display()));
+        Self::start(tor, ingest, &arguments.iter().cloned().chain(keys).collect::<Vec<_>>())
+    }
+
     /// With this data folder, which others may use at the same time.
     pub(crate) fn sharing(
         data: &Path,

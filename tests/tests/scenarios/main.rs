@@ -9,6 +9,7 @@ mod consent;
 mod containers;
 mod counting;
 mod databases;
+mod discovery;
 mod early_agent;
 mod fixtures;
 mod host;
