@@ -9,6 +9,7 @@ mod counts;
 mod sessions;
 #[cfg(test)]
 mod tests;
+mod unsigned;
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +19,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 use undertone_wire::{
-    Point,
+    Name, Point,
     batch::DecodeError,
     endpoint::DeploymentId,
     parcel::{self, Age, Unsealed},

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, read once, unknown keys refused, mistakes told with line and key.
 
+mod compatibility;
 mod front;
 mod limits;
 mod sink;
@@ -17,6 +18,7 @@ use std::{
 use serde::Deserialize;
 use undertone_wire::endpoint::DeploymentId;
 
+pub use self::compatibility::{ClientSession, CompatibilityConfig};
 pub use self::front::{FrontConfig, UnixFront};
 pub use self::limits::Limits;
 pub(crate) use self::limits::count;
@@ -43,6 +45,8 @@ pub struct Config {
     pub deployment: Option<DeploymentId>,
     /// What bounds everybody who knows the address.
     pub limits: Limits,
+    /// What is taken of clients of InfluxDB; none: they are not answered.
+    pub compatibility: Option<CompatibilityConfig>,
     /// Bounds of the queue.
     pub queue: QueueLimits,
     /// Where points go; the embedded store unless set.
@@ -61,6 +65,7 @@ struct RawConfig {
     deployment: Option<toml::Spanned<String>>,
     #[serde(default)]
     limits: limits::RawLimits,
+    compatibility: Option<toml::Spanned<compatibility::RawCompatibility>>,
     #[serde(default)]
     queue: RawQueue,
     #[serde(default, rename = "sink")]
@@ -90,6 +95,7 @@ impl Config {
             page: true,
             deployment: None,
             limits: Limits::default(),
+            compatibility: None,
             queue: QueueLimits::default(),
             sinks: vec![store],
             tor: String::new(),
@@ -152,6 +158,10 @@ impl Config {
                 Some(parsed.map_err(|error: undertone_wire::endpoint::EndpointError| {
                     at("deployment", deployment.span(), error.to_string())
                 })?);
+        }
+        if let Some(raw) = raw.compatibility {
+            config.compatibility = compatibility::checked(raw, folder)
+                .map_err(|(key, span, what)| at(key, span, what))?;
         }
         config.limits =
             limits::checked(raw.limits).map_err(|(key, span, what)| at(key, span, what))?;

@@ -22,7 +22,10 @@ use tokio::{
     sync::watch,
     time::Instant,
 };
-use undertone_wire::{endpoint::OnionAddress, session::SessionPublicKey};
+use undertone_wire::{
+    endpoint::OnionAddress,
+    session::{SessionId, SessionPublicKey},
+};
 
 #[cfg(not(feature = "tor"))]
 pub(crate) use self::keyless::Keystore;
@@ -63,10 +66,19 @@ pub(crate) trait Answer: Clone + Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Circuit {
     began: Instant,
-    session: OnceLock<SessionPublicKey>,
+    session: OnceLock<Brought>,
     requests: Mutex<Requests>,
     ended: AtomicBool,
     ticket: OnceLock<Ticket>,
+}
+
+/// Whose points a circuit has brought first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Brought {
+    /// An agent's, who signs.
+    Verified(SessionPublicKey),
+    /// Somebody's who signs nothing; what was drawn for this circuit.
+    Unsigned(SessionId),
 }
 
 /// What a circuit has asked for.
@@ -124,7 +136,17 @@ impl Circuit {
 
     /// Whether this is the circuit's only session so far (invariant P7).
     pub(crate) fn belongs_to(&self, session: SessionPublicKey) -> bool {
+        let session = Brought::Verified(session);
         *self.session.get_or_init(|| session) == session
+    }
+
+    /// The session of whoever signs nothing on this circuit, drawn for the first; none if the circuit is
+    /// an agent's, and it is no agent's afterwards (invariant P7).
+    pub(crate) fn unsigned(&self, draw: impl FnOnce() -> SessionId) -> Option<SessionId> {
+        match *self.session.get_or_init(|| Brought::Unsigned(draw())) {
+            Brought::Unsigned(session) => Some(session),
+            Brought::Verified(_) => None,
+        }
     }
 }
 

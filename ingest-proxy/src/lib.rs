@@ -5,6 +5,7 @@
 //! [`queue`] → the answer → [`writer`], by its [`Route`] → [`sink`].
 
 mod admission;
+mod compatibility;
 mod config;
 mod error;
 pub mod front;
@@ -23,7 +24,9 @@ pub mod sink;
 mod transfer;
 pub mod writer;
 
-pub use config::{Config, FrontConfig, Limits, SinkConfig, Target, UnixFront};
+pub use config::{
+    ClientSession, CompatibilityConfig, Config, FrontConfig, Limits, SinkConfig, Target, UnixFront,
+};
 pub use error::{Error, ErrorKind};
 pub use health::{HealthAnswer, ask_health};
 pub use proxy::{OpenProxy, Proxy};

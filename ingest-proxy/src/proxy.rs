@@ -11,6 +11,7 @@ use undertone_wire::endpoint::{DEFAULT_PORT, DeploymentId, Endpoint, Ingest, Oni
 
 use crate::{
     admission::Admission,
+    compatibility::Compatibility,
     config::{Config, Limits, SinkConfig, Target},
     error::{Error, ErrorKind},
     front::{self, Front, Progress},
@@ -42,6 +43,7 @@ pub struct OpenProxy {
     queue: Queue,
     admission: Arc<Admission>,
     limits: Arc<Limits>,
+    compatibility: Option<Arc<Compatibility>>,
     writers: Vec<Writer>,
     health: Option<Health>,
     page: Option<Page>,
@@ -111,6 +113,11 @@ impl OpenProxy {
             .await
             .map_err(|error| Error::new(ErrorKind::Storage, "read the sessions").because(error))?;
         let admission = Arc::new(admission);
+        let open = |config| {
+            let (admission, limits) = (Arc::clone(&admission), Arc::clone(&limits));
+            Compatibility::open(config, folder, admission, schemas.clone(), limits).map(Arc::new)
+        };
+        let compatibility = config.compatibility.map(open).transpose()?;
         let health = match config.health {
             Some(address) => Some(Health::bind(address).await?),
             None => None,
@@ -134,6 +141,7 @@ impl OpenProxy {
             queue,
             admission,
             limits,
+            compatibility,
             writers,
             health,
             page,
@@ -178,7 +186,7 @@ impl OpenProxy {
             writers.spawn(writer.run(writers_stopped.clone()));
         }
         let front = tokio::spawn(self.front.serve(
-            Http::new(self.admission, self.limits),
+            Http::new(self.admission, self.limits, self.compatibility),
             progress,
             stopped,
         ));

@@ -165,6 +165,15 @@ impl Schemas {
         })
     }
 
+    /// Whether a name is declared, or in a namespace that has a schema, open or not.
+    pub fn has(&self, measurement: &str) -> bool {
+        self.0.values().any(|schema| {
+            let rest = measurement.strip_prefix(schema.namespace());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                || schema.measurement(measurement).is_some()
+        })
+    }
+
     /// All of them, by namespace.
     pub fn iter(&self) -> impl Iterator<Item = &Schema> {
         self.0.values()

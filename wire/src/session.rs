@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// Keeps a session's hash apart from every other hash of the same bytes.
 const ID_DOMAIN: &[u8] = b"undertone session 1\0";
 
+/// The same for sessions of clients that sign nothing.
+const CLIENT_DOMAIN: &[u8] = b"undertone client session 1\0";
+
 /// More stack than Ed25519 and SHA-512 take, in bytes, also without optimisation.
 const STACK: usize = 32 * 1_024;
 
@@ -24,8 +27,11 @@ pub struct SessionKey(Box<SigningKey>);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionPublicKey([u8; 32]);
 
-/// What a session is called in the database: a UUID of version 8 (RFC 9562) made of the first 16
-/// bytes of SHA-256 over a domain string and the public key.
+/// What a session is called in the database: a UUID (RFC 9562) whose version says whose it is.
+///
+/// - 8: a verified session, made of the first 16 bytes of SHA-256 over a domain string and its public key;
+/// - 4: nobody's in particular: drawn by a proxy for a circuit whose client signs nothing;
+/// - 5: a client's that signs nothing, made of its own name for it ([`SessionId::of_client`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Uuid);
 
@@ -108,6 +114,22 @@ impl fmt::Debug for SessionPublicKey {
 }
 
 impl SessionId {
+    /// That of a circuit whose client signs nothing, of 16 random bytes.
+    pub fn of_circuit(random: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(random).into_uuid())
+    }
+
+    /// That of a client that signs nothing and has a name for its session: of SHA-256 over a domain string,
+    /// a secret of the proxy and the name (not of SHA-1, as UUIDs of version 5 else are). 122 bits of it are
+    /// told, too few to go on hashing from.
+    pub fn of_client(secret: &[u8; 32], name: &str) -> Self {
+        let hash = Sha256::new().chain_update(CLIENT_DOMAIN).chain_update(secret);
+        let hash = hash.chain_update(name).finalize();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Self(uuid::Builder::from_sha1_bytes(bytes).into_uuid())
+    }
+
     /// Its 16 bytes.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
@@ -144,6 +166,24 @@ mod tests {
         let id = SessionKey::from_seed(&[7; 32]).id();
         assert_eq!(id.0.get_version_num(), 8);
         assert_eq!(id.to_string().len(), 36);
+    }
+
+    #[test]
+    fn s3_an_id_tells_by_its_version_whether_anybody_signed() {
+        let of_client = SessionId::of_client(&[1; 32], "mine");
+        assert_eq!(of_client, SessionId::of_client(&[1; 32], "mine"));
+        assert_ne!(of_client, SessionId::of_client(&[1; 32], "yours"));
+        assert_ne!(of_client, SessionId::of_client(&[2; 32], "mine"));
+        // Whatever bytes they are made of.
+        for byte in 0..=255 {
+            let verified = SessionPublicKey::from([byte; 32]).id();
+            let versions = [
+                verified.0.get_version_num(),
+                SessionId::of_circuit([byte; 16]).0.get_version_num(),
+                SessionId::of_client(&[byte; 32], &verified.to_string()).0.get_version_num(),
+            ];
+            assert_eq!(versions, [8, 4, 5]);
+        }
     }
 
     #[test]

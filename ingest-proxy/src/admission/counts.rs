@@ -13,13 +13,24 @@ pub(crate) enum Excess {
     SessionPoints,
     /// Its session has brought more parcels than can be remembered: answered 503.
     SessionParcels,
+    /// Its session signs nothing, and waits for a place: answered 503.
+    NewSession,
+    /// Bodies of clients who sign nothing would take too much memory: answered 503.
+    Bodies,
     /// It came too slowly: cut off.
     Slow,
 }
 
 impl Excess {
-    const ALL: [Self; 5] =
-        [Self::Circuit, Self::Session, Self::SessionPoints, Self::SessionParcels, Self::Slow];
+    const ALL: [Self; 7] = [
+        Self::Circuit,
+        Self::Session,
+        Self::SessionPoints,
+        Self::SessionParcels,
+        Self::NewSession,
+        Self::Bodies,
+        Self::Slow,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -27,6 +38,8 @@ impl Excess {
             Self::Session => "session",
             Self::SessionPoints => "session_points",
             Self::SessionParcels => "session_parcels",
+            Self::NewSession => "new_session",
+            Self::Bodies => "bodies",
             Self::Slow => "slow",
         }
     }

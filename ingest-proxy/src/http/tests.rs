@@ -32,7 +32,7 @@ impl Fixture {
         let schemas = Schemas::default().into();
         let admission = Admission::open(deployment, schemas, queue, Arc::clone(&limits));
         let admission = admission.await.unwrap();
-        let http = Http::new(Arc::new(admission), limits);
+        let http = Http::new(Arc::new(admission), limits, None);
         Self { http, circuit: Arc::default(), _folder: folder }
     }
 
