@@ -103,12 +103,7 @@ fn read(
     if !allowed || schemas.has(&point.measurement) {
         return Err("measurement");
     }
-    let names = point.tags.iter().flat_map(|(key, value)| [key, value]).chain(point.fields.keys());
-    let mut names = names.map(Name::as_str).chain([point.measurement.as_str()]).chain(tag);
-    if names.any(|name| name.len() > NAME_LIMIT) {
-        return Err("size");
-    }
-    if point.tags.len() > TAGS_LIMIT || point.fields.len() > FIELDS_LIMIT {
+    if is_too_large(point) || tag.is_some_and(|tag| tag.len() > NAME_LIMIT) {
         return Err("size");
     }
     let time = point.timestamp.and_then(|time| u64::try_from(time).ok()).ok_or("time")?;
@@ -126,4 +121,12 @@ fn read(
         left if left < fields => Ok(Text::LeftOut),
         _ => Ok(Text::Kept),
     }
+}
+
+fn is_too_large(point: &Point) -> bool {
+    let tags = point.tags.iter().flat_map(|(key, value)| [key, value]);
+    let mut names = tags.chain(point.fields.keys()).chain([&point.measurement]);
+    point.tags.len() > TAGS_LIMIT
+        || point.fields.len() > FIELDS_LIMIT
+        || names.any(|name| name.len() > NAME_LIMIT)
 }
