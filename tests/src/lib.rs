@@ -10,6 +10,7 @@ pub mod capture;
 pub mod certificates;
 pub mod controls;
 pub mod file_server;
+pub mod flood;
 pub mod folder;
 pub mod http;
 pub mod influxdb1;

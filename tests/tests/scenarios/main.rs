@@ -11,6 +11,7 @@ mod counting;
 mod databases;
 mod early_agent;
 mod fixtures;
+mod flood;
 mod host;
 mod https;
 mod identity;

@@ -34,13 +34,15 @@ pub(super) struct Circuits {
 struct Held {
     circuit: Arc<Circuit>,
     streams: u32,
+    /// Whether it had more than one stream: who comes once doesn't push out who comes again.
+    again: bool,
     /// When its last stream began or ended.
     used: Instant,
 }
 
 impl Circuits {
     /// Remembers as many circuits as the limits say; beyond it, the one that is idle for longest is
-    /// forgotten.
+    /// forgotten, first of those that had one stream.
     pub(super) fn new(limits: Arc<Limits>) -> Self {
         Self { held: HashMap::new(), limits }
     }
@@ -53,11 +55,14 @@ impl Circuits {
         if !self.held.contains_key(&name) && self.held.len() >= count(self.limits.circuits) {
             self.make_room()?;
         }
+        let known = self.held.contains_key(&name);
         let held = self.held.entry(name).or_insert_with(|| Held {
             circuit: Arc::default(),
             streams: 0,
+            again: false,
             used: now,
         });
+        held.again |= known;
         let streams = self.limits.streams_per_circuit;
         if u64::from(held.streams) >= streams || held.circuit.has_ended() {
             return None;
@@ -85,7 +90,7 @@ impl Circuits {
     /// None if none is idle.
     fn make_room(&mut self) -> Option<()> {
         let idle = self.held.iter().filter(|(_, held)| held.streams == 0);
-        let (&longest, _) = idle.min_by_key(|(_, held)| held.used)?;
+        let (&longest, _) = idle.min_by_key(|(_, held)| (held.again, held.used))?;
         self.held.remove(&longest).map(drop)
     }
 }
@@ -193,6 +198,24 @@ mod tests {
         assert!(circuits.open(name(7, 1), begin).is_none());
         assert!(circuits.open(name(7, 2), begin).is_some(), "others are not concerned");
         assert!(circuits.open(name(7, 1), begin + PROOF_LIMIT).is_some());
+    }
+
+    #[test]
+    fn s2_circuits_that_come_once_push_out_none_that_came_again() {
+        let mut circuits = of(10);
+        let begin = Instant::now();
+        for _ in 0..2 {
+            assert!(circuits.open(name(7, 1), begin).unwrap().belongs_to(session(1)));
+            circuits.close(name(7, 1), begin);
+        }
+        for number in 2..100 {
+            let now = begin + MOMENT * number;
+            assert!(circuits.open(name(7, number), now).is_some());
+            circuits.close(name(7, number), now);
+        }
+        assert_eq!(circuits.held.len(), 10);
+        let same = circuits.open(name(7, 1), begin + MOMENT * 100).unwrap();
+        assert!(!same.belongs_to(session(2)), "it is still remembered");
     }
 
     #[test]
