@@ -3,12 +3,14 @@
 //!
 //! [`tor_network`], [`influxdb1`] and [`influxdb2`] are the real things; [`capture`] is a tap that requests are read
 //! from byte by byte; [`janitor`] cleans up however a run ends.
-//! [`controls`] takes mechanisms out, to see that tests of invariants fail.
+//! [`controls`] takes mechanisms out, to see that tests of invariants fail; [`crash`] kills programs at each of their
+//! system calls, and takes from files what was not synced.
 
 pub mod browser;
 pub mod capture;
 pub mod certificates;
 pub mod controls;
+pub mod crash;
 pub mod file_server;
 pub mod folder;
 pub mod http;
