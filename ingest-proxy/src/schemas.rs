@@ -11,7 +11,7 @@ use std::{
 };
 
 use tokio::{sync::watch, time::sleep};
-use undertone_storage::make_private_folder;
+use undertone_storage::{make_private_folder, sync_folder};
 use undertone_wire::schema::{Schema, SchemaError};
 
 use crate::{
@@ -136,7 +136,8 @@ impl Schemas {
         let beside = path.with_extension("new");
         let written = fs::write(&beside, schema.to_toml())
             .and_then(|()| fs::File::open(&beside)?.sync_all())
-            .and_then(|()| fs::rename(&beside, &path));
+            .and_then(|()| fs::rename(&beside, &path))
+            .and_then(|()| sync_folder(&folder));
         written.map_err(|error| cannot("write", &path).because(error))?;
         Ok((schema, path))
     }

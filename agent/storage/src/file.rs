@@ -214,16 +214,40 @@ fn pragma(connection: &Connection, name: &str, value: &str) -> rusqlite::Result<
     connection.pragma_update(None, name, value)
 }
 
-/// Makes a folder, with those above it that don't exist, for nobody else to look into.
+/// Makes a folder, with those above it that don't exist, for nobody else to look into. Its name is on the disk, too,
+/// when this returns: what is synced in a folder that has no name after a power cut is lost.
 ///
 /// # Errors
 /// If the disk refuses.
 pub fn make_private_folder(folder: &Path) -> Result<(), StorageError> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(StorageError::io("cannot create the data folder"))
+    let failed = StorageError::io("cannot create the data folder");
+    let made: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(&failed)?;
+    for new in made.iter().rev() {
+        sync_folder(folder_of(new)).map_err(&failed)?;
+    }
+    if made.is_empty() {
+        // Whoever made it may have been killed before it was synced. A folder above that may not be read was there.
+        match sync_folder(folder_of(folder)) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(failed(error)),
+            _ => Ok(()),
+        }
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes sure that the names in a folder are on the disk: a file that was made or moved is lost without it.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// The folder that a file or folder is in.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// SQLite gives its side files the mode of the main one.

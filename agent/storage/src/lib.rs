@@ -14,8 +14,8 @@ use std::{sync::Arc, time::SystemTime};
 
 pub use error::{StorageError, StorageErrorKind, failed};
 pub use file::{
-    FileFormat, from_sql, make_private_folder, open, open_to_read, release_free_pages, to_sql,
-    truncate_wal, unix_seconds, whole_seconds,
+    FileFormat, from_sql, make_private_folder, open, open_to_read, release_free_pages, sync_folder,
+    to_sql, truncate_wal, unix_seconds, whole_seconds,
 };
 
 /// The wall clock that a queue or a store takes its time from; injected, so that tests need not

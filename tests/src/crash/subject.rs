@@ -22,7 +22,7 @@ use crate::{
 /// The address that tor would have; nobody looks for it.
 const ONION: &str = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
 /// How long anything may take, on a machine that compiles beside it.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A data folder and the configuration of who works on it.
 #[derive(Debug)]
@@ -138,7 +138,19 @@ impl Subject {
             Around::Strace(told) => {
                 let mut command = Command::new("strace");
                 // As a grandchild, so that the process is ours, and strace can leave it.
-                command.args(["-D", "-f", "-q", "-y", "-s", "0", "-e", "signal=none", "-o"]);
+                command.args([
+                    "-D",
+                    "-I",
+                    "1",
+                    "-f",
+                    "-q",
+                    "-y",
+                    "-s",
+                    "0",
+                    "-e",
+                    "signal=none",
+                    "-o",
+                ]);
                 command.arg(self.beside("trace")).args(told).arg("--").arg(program.get_program());
                 command
             }
