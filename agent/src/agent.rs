@@ -38,10 +38,13 @@ use crate::{
     scope::Scope,
     session::Session,
     shutdown::Shutdown,
+    spool::{Drops, disk::Disk},
     transport::{Connect, TorStatus, Transport},
     worker::{Look, Shared, Stop, Worker},
 };
 
+/// A parcel that waited for longer would reach a proxy that has forgotten its ID.
+const LONGEST_WAIT: Duration = Duration::from_secs(40 * 3_600);
 /// Threads of the agent's runtime: Tor's cryptography fits into one.
 const THREADS: usize = 1;
 /// How long the agent's task may take to say what would go out: it never blocks, but a machine may be busy.
@@ -106,14 +109,32 @@ pub struct Statistics {
     pub parcels_refused: u64,
     /// Parcels that wait.
     pub parcels_waiting: usize,
-    /// Parcels that were dropped since too many waited, they waited too long, or their session ended.
-    pub parcels_dropped: u64,
+    /// Parcels that were given up, by reason.
+    pub drops: Drops,
+    /// In the profile `fleet`: the disk refuses what waits, which is in memory alone until it takes it.
+    pub disk_refuses: bool,
     /// Pushes that failed; each is tried again.
     pub pushes_failed: u64,
     /// Readings that the gate refused.
     pub readings_refused: u64,
     /// Series that did not fit into a parcel.
     pub series_dropped: u64,
+}
+
+/// What bounds parcels that wait in the profile `fleet`, where they are on disk if there is a data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolLimits {
+    /// Bytes of parcels, each of which counts as much as a push's body; beyond it the oldest are dropped.
+    pub bytes: u64,
+    /// How long a parcel waits at most; longer than 40 hours is that: the proxy forgets its ID after 48.
+    pub age: Duration,
+}
+
+impl Default for SpoolLimits {
+    /// 16 MiB, 24 hours.
+    fn default() -> Self {
+        Self { bytes: 16 << 20, age: Duration::from_secs(24 * 3_600) }
+    }
 }
 
 /// Collects what an agent needs; made by [`Agent::builder`].
@@ -126,6 +147,7 @@ pub struct AgentBuilder {
     transport: Option<Transport>,
     data_dir: Option<PathBuf>,
     ledger: Option<Ledger>,
+    spool: SpoolLimits,
     clock: Clock,
 }
 
@@ -141,6 +163,7 @@ impl Agent {
             transport: None,
             data_dir: None,
             ledger: None,
+            spool: SpoolLimits::default(),
             clock: Clock::system(),
         }
     }
@@ -382,6 +405,14 @@ impl AgentBuilder {
         self
     }
 
+    /// What bounds parcels that wait in the profile `fleet`; in `anonymous` they are few, in memory, and this changes
+    /// nothing.
+    #[must_use]
+    pub fn spool(mut self, limits: SpoolLimits) -> Self {
+        self.spool = limits;
+        self
+    }
+
     /// Another clock than the system's, for tests.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {
@@ -473,6 +504,15 @@ impl AgentBuilder {
             looks: Some(looks),
             owner: Owner::this(),
         });
+        let deployment = self.ingest.deployment;
+        let disk = match (&folder, profile.keeps_on_disk()) {
+            (Some(folder), true) => Disk::open(Arc::clone(folder), deployment, self.spool.bytes),
+            _ => None,
+        };
+        let parcel_age = match profile.keeps_on_disk() {
+            true => self.spool.age.min(LONGEST_WAIT),
+            false => profile.parcel_age(scope),
+        };
         let transport = transport.open(&handle, folder)?;
         let clock = self.clock;
         if self.ingest.endpoints.is_empty() {
@@ -503,7 +543,9 @@ impl AgentBuilder {
             looks: looked,
             clock,
             shared: Arc::clone(&shared),
-            parcels_dropped: 0,
+            parcel_age,
+            disk,
+            drops: Drops::default(),
         };
         handle.spawn(Book::keep(Arc::downgrade(&ledger)));
         handle.spawn(worker.run(first, stopped));

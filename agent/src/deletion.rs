@@ -12,10 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::folder::{LOCK, is_at, is_numbered};
+use crate::{
+    folder::{LOCK, is_at, is_numbered},
+    spool,
+};
 
-/// What agents make in a numbered folder beside its lock: Tor's state, its cache, and the ledger.
-const OWN: [&str; 3] = ["state", "cache", "ledger"];
+/// What agents make in a numbered folder beside its lock: Tor's state, its cache, the ledger, and the spool.
+const OWN: [&str; 4] = ["state", "cache", "ledger", spool::disk::FOLDER];
 /// How long to wait before a lock that is held is tried again.
 const RETRY: Duration = Duration::from_millis(20);
 

@@ -71,7 +71,7 @@ mod spool;
 mod transport;
 mod worker;
 
-pub use agent::{Agent, AgentBuilder, State, Statistics};
+pub use agent::{Agent, AgentBuilder, SpoolLimits, State, Statistics};
 pub use clock::{Clock, Hands};
 pub use consent::{AgentConsent, Answer, Consent, OffReason, Pending, switched_off};
 pub use cost::Cost;
@@ -85,6 +85,7 @@ pub use profile::{Profile, Rhythm};
 pub use pusher::FailureKind;
 pub use scope::{Scope, ScopeError};
 pub use shutdown::Shutdown;
+pub use spool::Drops;
 pub use transport::{TorStatus, TorTrouble, Transport};
 pub use undertone_instruments::*;
 pub use undertone_wire::{

@@ -8,8 +8,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::timeout};
-use undertone_wire::{batch::Payload, endpoint::Endpoint, parcel::ParcelId};
+use std::collections::BTreeMap;
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use undertone_wire::{batch::Payload, endpoint::Endpoint, parcel::ParcelId, session::SessionId};
 
 use crate::{
     agent::State,
@@ -21,8 +26,8 @@ use crate::{
     schedule::{Event, Schedule},
     session::Session,
     snapshot::Snapshots,
-    spool::{Sealed, Spool},
-    transport::Pending,
+    spool::{Sealed, Spool, Way, disk::Restored},
+    transport::{Isolation, Pending},
     worker::{Look, Stop, Worker},
 };
 
@@ -44,6 +49,10 @@ pub(crate) struct Life<'a> {
     snapshots: Snapshots,
     batch: Batch,
     spool: Spool,
+    /// What an earlier process has left on the disk, until it is known.
+    restoring: Option<oneshot::Receiver<Restored>>,
+    /// The ways of its sessions, whose parcels are sent as they are.
+    earlier: BTreeMap<SessionId, Route>,
     schedule: Schedule,
     /// When it is over; never, if sessions last as long as their agent.
     end: Option<Moment>,
@@ -71,9 +80,16 @@ impl<'a> Life<'a> {
             worker.profile.rhythm(worker.scope),
             worker.clock.randomness(),
         );
+        let spool = Spool::new(worker.parcel_age);
+        let (spool, restoring) = match worker.disk.take() {
+            Some((disk, restoring)) => (spool.on(disk), Some(restoring)),
+            None => (spool, None),
+        };
         Self {
             snapshots: Snapshots::new(worker.registry.clone(), worker.interval),
-            spool: Spool::new(worker.profile.parcel_age(worker.scope)),
+            spool,
+            restoring,
+            earlier: BTreeMap::new(),
             route: Route::new(endpoint, session.isolation),
             worker,
             session,
@@ -97,6 +113,7 @@ impl<'a> Life<'a> {
                     drop(hold);
                     pushing = self.pushes_on(outcome).then(|| self.push());
                 }
+                Some(restored) = restored(&mut self.restoring) => self.restore(restored),
                 Some(Look(answer)) = self.worker.looks.recv() => {
                     // Whoever asked may have given up waiting.
                     let _ = answer.send(self.preview());
@@ -122,7 +139,7 @@ impl<'a> Life<'a> {
         if stopped && self.worker.profile.drains_at_shutdown() {
             self.drain(pushing).await;
         }
-        self.end();
+        self.end().await;
         ended
     }
 
@@ -136,16 +153,30 @@ impl<'a> Life<'a> {
         Preview::of_session(self.session.id(), &self.spool, batch, inbox, gate)
     }
 
-    /// What is unsent is gone, and counted (invariant P10); the circuit is ended (P7).
-    fn end(self) {
-        let gone = self.spool.dropped() + self.spool.len() as u64;
-        self.worker.parcels_dropped += gone;
-        let dropped = self.worker.parcels_dropped;
+    /// What is unsent is gone, and counted (invariant P10), or it waits on the disk; the circuits are ended
+    /// (P7).
+    async fn end(self) {
+        let waiting = if self.spool.outlives_the_process() { self.spool.len() } else { 0 };
+        let drops = self.spool.close().await;
+        self.worker.drops = self.worker.drops.and(drops);
+        let drops = self.worker.drops;
         self.worker.shared.change(|seen| {
-            seen.statistics.parcels_waiting = 0;
-            seen.statistics.parcels_dropped = dropped;
+            seen.statistics.parcels_waiting = waiting;
+            seen.statistics.drops = drops;
         });
-        self.worker.transport.end(self.route.isolation);
+        for route in self.earlier.values().chain([&self.route]) {
+            self.worker.transport.end(route.isolation);
+        }
+    }
+
+    /// What an earlier process left goes first, each of its sessions on circuits of its own (P7).
+    fn restore(&mut self, restored: Restored) {
+        for session in self.spool.restore(restored, self.worker.clock.now()) {
+            let isolation = Isolation::random(&mut self.worker.clock.randomness());
+            let route = Route::new(self.route.endpoint.clone(), isolation);
+            self.earlier.entry(session).or_insert(route);
+        }
+        self.publish(0);
     }
 
     /// Sends what there is, one after another, for as long as it is taken.
@@ -199,8 +230,11 @@ impl<'a> Life<'a> {
         // Where emptiness need not be hidden, it must not take the place of what waits.
         if !nothing || self.worker.profile.cuts_when_empty() {
             let parcel = self.session.seal(&cut.payload);
-            let route = alone.then(|| self.worker.route(&self.session, &self.route));
-            self.spool.add(Sealed { parcel, route }, self.worker.clock.now());
+            let way = match alone {
+                true => Way::Own(self.worker.route(&self.session, &self.route)),
+                false => Way::Session,
+            };
+            self.spool.add(Sealed { parcel, way }, self.worker.clock.now());
         }
         let dropped = cut.dropped + self.cut_points();
         if alone {
@@ -234,7 +268,7 @@ impl<'a> Life<'a> {
         {
             dropped += cut.dropped;
             let parcel = self.session.seal(&cut.payload);
-            self.spool.add(Sealed { parcel, route: None }, self.worker.clock.now());
+            self.spool.add(Sealed { parcel, way: Way::Session }, self.worker.clock.now());
         }
         dropped
     }
@@ -248,16 +282,23 @@ impl<'a> Life<'a> {
     /// Sends the oldest parcel that waits, else chaff: an empty batch like any other.
     fn push(&mut self) -> Pushing {
         let (session, worker, route) = (&mut self.session, &*self.worker, &self.route);
-        let (sealed, wait) =
+        let (sealed, wait, kept) =
             self.spool.oldest_or(worker.clock.now(), || chaff(worker, session, route));
-        let (parcel, route) =
-            (sealed.parcel.clone(), sealed.route.as_ref().unwrap_or(route).clone());
+        let route = match &sealed.way {
+            Way::Session => route,
+            Way::Own(route) => route,
+            Way::Earlier(session) => self.earlier.get(session).unwrap_or(route),
+        };
+        let (parcel, route) = (sealed.parcel.clone(), route.clone());
         self.publish(0);
         let hold = self.worker.clock.hold();
         let transport = Arc::clone(&self.worker.transport);
         let (clock, end) = (self.worker.clock.clone(), self.end);
         let ledger = Arc::clone(&self.worker.ledger);
         Box::pin(async move {
+            if let Some(kept) = kept {
+                kept.wait().await;
+            }
             let age = || {
                 let now = clock.now();
                 wait.age(now).filter(|_| end.is_none_or(|end| now < end))
@@ -268,19 +309,29 @@ impl<'a> Life<'a> {
     }
 
     fn decide(&mut self, id: ParcelId, outcome: Outcome) {
-        let left = match self.spool.route(id) {
+        let mut session = None;
+        let left = match self.spool.way(id) {
             // Its next try, or the next session's first, has a circuit of its own.
-            Some(route) => {
+            Some(Way::Own(route)) => {
                 let left = route.learn(outcome);
                 Some(left.unwrap_or_else(|| route.leave()))
             }
-            None => self.route.learn(outcome),
+            Some(Way::Earlier(earlier)) => {
+                session = Some(*earlier);
+                self.earlier.get_mut(earlier).and_then(|route| route.learn(outcome))
+            }
+            Some(Way::Session) | None => self.route.learn(outcome),
         };
         if let Some(left) = left {
             self.worker.transport.end(left);
         }
         if let Outcome::Taken | Outcome::Malformed = outcome {
             self.spool.remove(id);
+        }
+        if let Some(session) = session.filter(|session| !self.spool.has_earlier(*session))
+            && let Some(route) = self.earlier.remove(&session)
+        {
+            self.worker.transport.end(route.isolation);
         }
         self.worker.shared.change(|seen| match outcome {
             Outcome::Taken => {
@@ -302,12 +353,14 @@ impl<'a> Life<'a> {
     /// Shows the host how things are, and that so many more series found no room.
     fn publish(&self, series_dropped: usize) {
         let refused = self.worker.gate.refused().values().sum();
-        let dropped = self.worker.parcels_dropped + self.spool.dropped();
+        let drops = self.worker.drops.and(self.spool.drops());
+        let in_memory_alone = self.spool.disk_refuses();
         self.worker.shared.change(|seen| {
             seen.statistics.series_dropped += series_dropped as u64;
             seen.statistics.readings_refused = refused;
             seen.statistics.parcels_waiting = self.spool.len();
-            seen.statistics.parcels_dropped = dropped;
+            seen.statistics.drops = drops;
+            seen.statistics.disk_refuses = in_memory_alone;
         });
     }
 }
@@ -316,10 +369,18 @@ impl<'a> Life<'a> {
 fn chaff(worker: &Worker, session: &mut Session, route: &Route) -> Sealed {
     let nothing: Payload = Batch::default().cut().payload;
     if !worker.scope.is_batch() {
-        return Sealed { parcel: session.seal(&nothing), route: None };
+        return Sealed { parcel: session.seal(&nothing), way: Way::Session };
     }
     let mut alone = worker.session();
-    Sealed { parcel: alone.seal(&nothing), route: Some(worker.route(&alone, route)) }
+    Sealed { parcel: alone.seal(&nothing), way: Way::Own(worker.route(&alone, route)) }
+}
+
+/// What an earlier process left, once it is known; else waits for ever.
+async fn restored(restoring: &mut Option<oneshot::Receiver<Restored>>) -> Option<Restored> {
+    let Some(receiver) = restoring else { return std::future::pending().await };
+    let restored = receiver.await.ok();
+    *restoring = None;
+    restored
 }
 
 /// The push that runs, if one does; else waits for ever.

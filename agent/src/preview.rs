@@ -127,7 +127,7 @@ mod tests {
         clock::Clock,
         session::Session,
         snapshot::{Sample, Series},
-        spool::Sealed,
+        spool::{Sealed, Way},
     };
 
     fn sample(measurement: &str, count: i64) -> Sample {

@@ -122,6 +122,11 @@ impl Profile {
         matches!(self, Self::Anonymous)
     }
 
+    /// Whether what waits is on a disk, if there is a data folder, and survives the agent (P10).
+    pub(crate) fn keeps_on_disk(self) -> bool {
+        matches!(self, Self::Fleet(_))
+    }
+
     /// Whether what waits is sent at once when a push got through, outside the rhythm (P5).
     pub(crate) fn sends_backlog_at_once(self) -> bool {
         matches!(self, Self::Fleet(_))

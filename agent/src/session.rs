@@ -33,9 +33,8 @@ impl Session {
         clock.fill_secret(&mut seed);
         let key = SessionKey::from_seed(&seed);
         let mut randomness = clock.randomness();
-        let mut isolation = [0; 16];
-        randomness.fill_bytes(&mut isolation);
-        Self { key, deployment, isolation: Isolation(isolation), randomness }
+        let isolation = Isolation::random(&mut randomness);
+        Self { key, deployment, isolation, randomness }
     }
 
     /// The tag under which this session stands in the database.

@@ -28,6 +28,7 @@ use crate::{
     profile::Profile,
     scope::Scope,
     session::Session,
+    spool::Drops,
     worker::{Shared, Worker},
 };
 
@@ -94,7 +95,9 @@ impl Simulation {
             looks,
             clock,
             shared: Arc::new(Shared::new(State::Silent, first.as_ref().map(Session::id))),
-            parcels_dropped: 0,
+            parcel_age: self.profile.parcel_age(self.scope),
+            disk: None,
+            drops: Drops::default(),
         };
         let (_running, stopped) = mpsc::channel(1);
         // A future that never waits for anything but itself must not be made to yield.

@@ -6,10 +6,11 @@ mod socks;
 
 use std::{fmt, net::SocketAddr, pin::Pin, sync::Arc};
 
+use rand::Rng;
 use tokio::io::{AsyncRead, AsyncWrite};
 use undertone_wire::endpoint::Endpoint;
 
-use crate::{error::Error, folder::Folder};
+use crate::{clock::Randomness, error::Error, folder::Folder};
 
 /// How to reach the ingest side.
 #[derive(Clone)]
@@ -112,6 +113,13 @@ impl fmt::Debug for Transport {
 pub(crate) struct Isolation(pub(crate) [u8; 16]);
 
 impl Isolation {
+    /// One that nothing else has.
+    pub(crate) fn random(randomness: &mut Randomness) -> Self {
+        let mut isolation = [0; 16];
+        randomness.fill_bytes(&mut isolation);
+        Self(isolation)
+    }
+
     /// Another one, for the same session.
     pub(crate) fn next(self) -> Self {
         Self(u128::from_be_bytes(self.0).wrapping_add(1).to_be_bytes())

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rand::seq::IndexedRandom;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use undertone_instruments::Registry;
 use undertone_wire::{
     endpoint::{DeploymentId, Endpoint},
@@ -31,6 +31,10 @@ use crate::{
     route::Route,
     scope::Scope,
     session::Session,
+    spool::{
+        Drops,
+        disk::{Disk, Restored},
+    },
     transport::Connect,
 };
 
@@ -52,8 +56,12 @@ pub(crate) struct Worker {
     /// Questions what would go out; answered while a session lives.
     pub(crate) looks: mpsc::Receiver<Look>,
     pub(crate) shared: Arc<Shared>,
-    /// Parcels that sessions before this one left unsent.
-    pub(crate) parcels_dropped: u64,
+    /// How long a parcel waits at most.
+    pub(crate) parcel_age: Duration,
+    /// Where parcels outlive the process, in the profile `fleet`: the first session's, which is the only one.
+    pub(crate) disk: Option<(Disk, oneshot::Receiver<Restored>)>,
+    /// Parcels that sessions before this one gave up or left unsent.
+    pub(crate) drops: Drops,
 }
 
 /// What the host may see of the worker.
@@ -191,7 +199,7 @@ impl Shared {
     pub(crate) fn off(&self, reason: OffReason) {
         self.change(|seen| {
             (seen.state, seen.session) = (State::Off(reason), None);
-            seen.statistics.parcels_dropped += seen.statistics.parcels_waiting as u64;
+            seen.statistics.drops.session_ended += seen.statistics.parcels_waiting as u64;
             seen.statistics.parcels_waiting = 0;
         });
     }

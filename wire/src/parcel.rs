@@ -116,6 +116,22 @@ impl Parcel {
         Self { body }
     }
 
+    /// A parcel that was kept as a request body: whole, sealed for `deployment`, of no age yet.
+    ///
+    /// # Errors
+    /// Those of [`unseal`].
+    pub fn kept(body: &[u8], deployment: &DeploymentId) -> Result<Self, UnsealError> {
+        unseal(body, deployment)?;
+        let mut body = Box::new(field(body, 0));
+        body[AGE] = 0;
+        Ok(Self { body })
+    }
+
+    /// Whose it is.
+    pub fn session(&self) -> SessionPublicKey {
+        SessionPublicKey::from(field(&self.body[..], PUBLIC_KEY))
+    }
+
     /// Which parcel this is.
     pub fn id(&self) -> ParcelId {
         ParcelId(field(&self.body[..], PARCEL_ID))

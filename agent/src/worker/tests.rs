@@ -90,7 +90,9 @@ impl Stage {
             looks: looked,
             clock,
             shared: Arc::clone(&shared),
-            parcels_dropped: 0,
+            parcel_age: profile.parcel_age(scope),
+            disk: None,
+            drops: Drops::default(),
         };
         let (stop, stopped) = mpsc::channel(1);
         let metrics = registry_metrics(&registry);
@@ -492,7 +494,7 @@ async fn p3_with_scope_batch_every_batch_is_a_session_on_a_circuit_of_its_own() 
     let statistics = stage.shared.seen().statistics;
     let missing = stage.counted - told;
     assert!(missing >= 0 && missing < stage.counted / 3, "{missing} of {}", stage.counted);
-    assert!(statistics.parcels_dropped < 30, "{statistics:?}");
+    assert!(statistics.drops.total() < 30, "{statistics:?}");
     // Each circuit is ended before the next is begun.
     let ended = stage.watched.ended();
     for (arrival, next) in arrivals.iter().zip(&arrivals[1..]) {
@@ -541,7 +543,7 @@ async fn p3_with_scope_batch_withheld_answers_give_no_age_that_stands_out() {
         .map(|a| *opened(a).session.as_bytes())
         .collect();
     assert!(after.is_disjoint(&sessions));
-    assert!(stage.shared.seen().statistics.parcels_dropped > 0);
+    assert!(stage.shared.seen().statistics.drops.total() > 0);
 }
 
 /// The measurements in what arrived within a span of time, by session.

@@ -376,7 +376,7 @@ fn p10_what_a_session_leaves_unsent_is_gone() -> Result<()> {
         ended.extend(tapped.agent.session());
         tapped.pass(MINUTE);
     }
-    let gone = tapped.agent.statistics().parcels_dropped;
+    let gone = tapped.agent.statistics().drops.total();
     assert!(gone > 50, "{gone} parcels of sessions that were never heard of");
     tapped.capture.answer(NO_CONTENT);
     (0..3 * 24 * 60).for_each(|_| tapped.pass(MINUTE));
