@@ -21,6 +21,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 pub use ask::{HealthAnswer, ask_health};
 
 use crate::{
+    accept,
     admission::Admission,
     error::{Error, ErrorKind},
     front::{FrontKind, Progress},
@@ -31,8 +32,6 @@ use crate::{
 
 /// Requests answered at once.
 const CONNECTIONS_LIMIT: usize = 16;
-/// After a connection that could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// A connection, from the first byte to the last.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -81,11 +80,7 @@ impl Health {
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS_LIMIT => {
-                    let Ok((stream, _)) = accepted else {
-                        // No file descriptor is left: it won't be better at once.
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    };
+                    let Some(stream) = accept::or_pause(accepted).await else { continue };
                     let (report, hosts) = (report.clone(), Arc::clone(&hosts));
                     let page = Arc::clone(&page);
                     connections.spawn(async move {

@@ -4,6 +4,7 @@
 //! The file list is the way of a parcel: [`front`] (towards Tor) → `http` → `admission` →
 //! [`queue`] → the answer → [`writer`], by its [`Route`] → [`sink`].
 
+mod accept;
 mod admission;
 mod config;
 mod control;

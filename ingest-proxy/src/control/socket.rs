@@ -18,6 +18,7 @@ use tokio::{
 
 use super::{Answer, NAME, REQUEST_LIMIT_BYTES, Request, answer};
 use crate::{
+    accept,
     error::{Error, ErrorKind},
     queue::Queue,
     writer::stopped,
@@ -25,8 +26,6 @@ use crate::{
 
 /// Requests answered at once.
 const CONNECTIONS_LIMIT: usize = 8;
-/// After a connection that could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// From the connection to the last byte of the answer.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -64,11 +63,7 @@ impl ControlSocket {
                 () = stopped(&mut stop) => break,
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept(), if connections.len() < CONNECTIONS_LIMIT => {
-                    let Ok((stream, _)) = accepted else {
-                        // No file descriptor is left: it won't be better at once.
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    };
+                    let Some(stream) = accept::or_pause(accepted).await else { continue };
                     let queue = queue.clone();
                     connections.spawn(async move {
                         // Who asked and went away needs no answer.

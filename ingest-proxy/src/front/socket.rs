@@ -31,6 +31,7 @@ use self::{
 };
 use super::{Answer, Circuit, GRACE, Progress};
 use crate::{
+    accept,
     config::{Limits, UnixFront, count},
     error::{Error, ErrorKind},
     writer::stopped,
@@ -40,8 +41,6 @@ use crate::{
 const HEADER_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks for circuits that are to be forgotten.
 const SWEEP: Duration = Duration::from_secs(30);
-/// After a stream that could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that are read ahead of a stream.
 const BUFFER: usize = 4_096;
 
@@ -95,11 +94,7 @@ impl Socket {
                 Some(_) = streams.join_next() => {}
                 _ = sweep.tick() => circuits.lock().forget_idle(Instant::now()),
                 accepted = listener.accept(), if streams.len() < streams_limit => {
-                    let Ok((stream, _)) = accepted else {
-                        // No file descriptor is left: it won't be better at once.
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                        continue;
-                    };
+                    let Some(stream) = accept::or_pause(accepted).await else { continue };
                     let (circuits, progress) = (circuits.clone(), Arc::clone(&progress));
                     streams.spawn(serve_stream(stream, answer.clone(), circuits, progress));
                 }
