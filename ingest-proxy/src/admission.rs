@@ -17,6 +17,7 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
+use undertone_storage::StorageError;
 use undertone_wire::{
     Point,
     batch::DecodeError,
@@ -37,7 +38,6 @@ use crate::{
     queue::{self, Queue},
     schemas::{CurrentSchemas, Schemas},
 };
-use undertone_storage::StorageError;
 
 /// A point can't claim to be older than the oldest parcel.
 const OLDEST_POINT: Duration = Duration::from_secs(48 * 3_600);

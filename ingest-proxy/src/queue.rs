@@ -19,10 +19,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, oneshot, watch};
+use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 use undertone_wire::Point;
 
 use crate::lines;
-use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 
 use commit::{Command, Reply, Request};
 pub use quarantine::{Kept, Which};

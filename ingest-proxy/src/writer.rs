@@ -13,13 +13,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
+use undertone_storage::{StorageError, StorageErrorKind};
 use undertone_wire::Point;
 
 use crate::lines;
 use crate::queue::{PointBatch, Quarantined, Queue};
 use crate::route::Route;
 use crate::sink::{RefusedPoint, Sink, SinkError, SinkErrorKind};
-use undertone_storage::{StorageError, StorageErrorKind};
 
 use backoff::Backoff;
 

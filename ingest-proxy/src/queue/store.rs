@@ -15,7 +15,8 @@ use self::time::QueueTime;
 use super::stats::{ADMITTED, REFUSED, REFUSED_PARCELS, REPLAYED};
 use super::{Admitted, QueueLimits, QueueStats, SessionRecord};
 use undertone_storage::{
-    self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql, to_sql, unix_seconds,
+    FileFormat, StorageError, WallClock, failed, from_sql, release_free_pages, to_sql,
+    truncate_wal, unix_seconds,
 };
 
 /// A parcel as it will be stored.
@@ -51,7 +52,7 @@ impl Store {
         limits: QueueLimits,
         clock: WallClock,
     ) -> Result<Self, StorageError> {
-        let connection = sqlite::open(folder, &FORMAT, clock())?;
+        let connection = undertone_storage::open(folder, &FORMAT, clock())?;
         let time =
             QueueTime::open(&connection, clock).map_err(failed("cannot read the queue's time"))?;
         let stats = load_stats(&connection).map_err(failed("cannot read the queue's counts"))?;
@@ -92,15 +93,15 @@ impl Store {
             change.forget_ids()
         })?;
         if self.deleted {
-            sqlite::release_free_pages(&self.connection)?;
-            self.deleted = !sqlite::truncate_wal(&self.connection)?;
+            release_free_pages(&self.connection)?;
+            self.deleted = !truncate_wal(&self.connection)?;
         }
         Ok(())
     }
 
     pub(super) fn close(mut self) -> Result<(), StorageError> {
         self.change("cannot store the queue's time", |change| change.write_time(true))?;
-        sqlite::truncate_wal(&self.connection)?;
+        truncate_wal(&self.connection)?;
         self.connection.close().map_err(|(_, source)| failed("cannot close the queue")(source))
     }
 

@@ -34,11 +34,11 @@ pub(crate) use export::each_point;
 pub use export::export;
 pub use selection::Selection;
 use store::Store;
-use undertone_storage::{self as sqlite, StorageError, StorageErrorKind, WallClock};
+use undertone_storage::{StorageError, StorageErrorKind, WallClock};
 
 /// Opens the store in `data_dir` for reading only.
 pub(crate) fn open_to_read(data_dir: &Path) -> Result<Connection, StorageError> {
-    sqlite::open_to_read(&data_dir.join(store::FORMAT.name), &store::FORMAT)
+    undertone_storage::open_to_read(&data_dir.join(store::FORMAT.name), &store::FORMAT)
 }
 
 /// What bounds an [`Embedded`] store.

@@ -4,10 +4,10 @@
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use rusqlite::{OptionalExtension, Row, params};
+use undertone_storage::{from_sql, to_sql, unix_seconds, whole_seconds};
 
 use super::{Change, PARCEL_OVERHEAD};
 use crate::queue::stats::{DROPPED_FULL, DROPPED_OLD, FORGOTTEN_EARLY, QUARANTINE_DROPPED};
-use undertone_storage::{from_sql, to_sql, unix_seconds, whole_seconds};
 
 /// The oldest parcel that waits.
 struct Oldest {

@@ -1,11 +1,11 @@
 //! What sinks have written and what they refused.
 
 use rusqlite::{OptionalExtension, params};
+use undertone_storage::{StorageError, StorageErrorKind, failed, from_sql, to_sql, unix_seconds};
 
 use super::{Change, PARCEL_OVERHEAD, Store, Stored};
 use crate::queue::Quarantined;
 use crate::queue::stats::{DELIVERED, QUARANTINED};
-use undertone_storage::{StorageError, StorageErrorKind, failed, from_sql, to_sql, unix_seconds};
 
 impl Store {
     /// Makes the positions be those of `names`, and no others.

@@ -1,11 +1,11 @@
 //! Refused lines: looked at, put back, deleted.
 
 use rusqlite::params;
+use undertone_storage::{StorageError, StorageErrorKind, failed, to_sql, unix_seconds};
 
 use super::{Change, PARCEL_OVERHEAD, Store};
 use crate::queue::stats::{PUT_BACK, QUARANTINE_DELETED};
 use crate::queue::{Kept, Quarantined, Which};
-use undertone_storage::{StorageError, StorageErrorKind, failed, to_sql, unix_seconds};
 
 /// How many lines are put back as one parcel.
 const LINES_A_PARCEL: usize = 1_000;

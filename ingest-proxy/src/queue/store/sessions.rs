@@ -1,10 +1,10 @@
 //! What outlives a process of the sessions that have a place.
 
 use rusqlite::params;
+use undertone_storage::{StorageError, failed, from_sql, to_sql, unix_seconds, whole_seconds};
 
 use super::{Change, Store};
 use crate::queue::SessionRecord;
-use undertone_storage::{StorageError, failed, from_sql, to_sql, unix_seconds, whole_seconds};
 
 impl Store {
     /// All sessions that are remembered.

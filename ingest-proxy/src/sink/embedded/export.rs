@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use rusqlite::{Connection, Row};
+use undertone_storage::{StorageError, StorageErrorKind, failed};
 use undertone_wire::{Name, Point, Tags};
 
 use super::open_to_read;
@@ -11,7 +12,6 @@ use super::selection::Selection;
 use super::store::restored;
 use super::tags::SESSION;
 use crate::lines;
-use undertone_storage::{StorageError, StorageErrorKind, failed};
 
 /// Writes points of the store in `data_dir` as line protocol, with times in nanoseconds; returns how
 /// many. Also works while a proxy writes to the store; what it writes after the start is not seen.

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use rusqlite::params;
 
 use super::store::Store;
-use undertone_storage::{self as sqlite, StorageError, failed};
+use undertone_storage::{StorageError, failed, release_free_pages, truncate_wal};
 
 impl Store {
     /// Whether the file has outgrown its limit.
@@ -30,8 +30,8 @@ impl Store {
             }
         }
         if self.deleted {
-            sqlite::release_free_pages(&self.connection)?;
-            self.deleted = !sqlite::truncate_wal(&self.connection)?;
+            release_free_pages(&self.connection)?;
+            self.deleted = !truncate_wal(&self.connection)?;
         }
         Ok(())
     }

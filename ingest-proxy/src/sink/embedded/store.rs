@@ -9,13 +9,13 @@ use std::path::Path;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use undertone_storage::{FileFormat, StorageError, WallClock, failed, from_sql, truncate_wal};
 use undertone_wire::{FieldValue, Point, Tags};
 
 use super::tags::{self, SESSION};
 use super::{EmbeddedLimits, EmbeddedStats};
 use crate::lines;
 use crate::sink::RefusedPoint;
-use undertone_storage::{self as sqlite, FileFormat, StorageError, WallClock, failed, from_sql};
 
 /// The open file.
 pub(super) struct Store {
@@ -34,7 +34,7 @@ impl Store {
         limits: EmbeddedLimits,
         clock: WallClock,
     ) -> Result<Self, StorageError> {
-        let connection = sqlite::open(folder, &FORMAT, clock())?;
+        let connection = undertone_storage::open(folder, &FORMAT, clock())?;
         // An earlier process may have ended between deleting and emptying the log.
         Ok(Self { connection, limits, clock, deleted_old: 0, deleted_full: 0, deleted: true })
     }
@@ -74,7 +74,7 @@ impl Store {
 
     /// Empties the log, so that the file is complete by itself.
     pub(super) fn finish(&mut self) -> Result<(), StorageError> {
-        sqlite::truncate_wal(&self.connection).map(drop)
+        truncate_wal(&self.connection).map(drop)
     }
 
     pub(super) fn pragma(&self, name: &str) -> u64 {
