@@ -92,7 +92,10 @@ fn p7_behind_a_c_tor_a_circuit_has_one_session() -> Result<()> {
     let _ = stream.read_to_end(&mut answer);
     assert_eq!(String::from_utf8_lossy(&answer), "");
     assert_eq!(proxy.metric("undertone_streams_refused_total")?, 1);
-    assert_eq!(proxy.metric("undertone_parcels_admitted_total")?, 6);
+    // Of the six, one was refused as a whole.
+    assert_eq!(proxy.metric("undertone_parcels_admitted_total")?, 5);
+    let refused = "undertone_parcels_refused_total{reason=\"second_session_on_circuit\"}";
+    assert_eq!(proxy.metric(refused)?, 1);
     assert_eq!(proxy.metric("undertone_requests_malformed_total")?, 0);
     assert!(proxy.local("/health")?.body.contains("HiddenServiceExportCircuitID"));
 

@@ -94,8 +94,9 @@ fn p8_every_request_gets_one_of_two_constant_answers() -> Result<()> {
     assert_eq!(tables, [["fileserver.connections.count", "{}"]]);
     let malformed = cases.iter().filter(|case| case.3 == MALFORMED).count() as u64;
     for (metric, expected) in [
-        // All that got a 204 for the first time, with what was left of them.
-        ("parcels_admitted_total", 9),
+        // All nine that got a 204 for the first time, one of them refused as a whole, with what was left of them.
+        ("parcels_admitted_total", 8),
+        ("parcels_refused_total{reason=\"second_session_on_circuit\"}", 1),
         ("points_admitted_total", 2),
         ("parcels_replayed_total", 1),
         ("requests_malformed_total", malformed),
